@@ -1,0 +1,54 @@
+"""Who asks: the one value that every layer below the routes is handed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Letter = Literal["c", "r", "u", "d", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One SMART scope: `letters` of `cruds` on `resource_type` (`*` = any)."""
+
+    context: Literal["system", "user"]
+    resource_type: str
+    letters: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A client acting for one Organization.
+
+    `client_id` names the OAuth client; `organisation` is the id part of its
+    Organization (`Organization/<id>`); `roles` are presets given at
+    registration: source, recipient, directory, privacy, hub.
+    """
+
+    client_id: str
+    organisation: str
+    scopes: frozenset[Scope] = frozenset()
+    roles: frozenset[str] = frozenset()
+    request_id: str = ""
+    correlation_id: str = ""
+
+    @property
+    def reference(self) -> str:
+        return f"Organization/{self.organisation}"
+
+    @property
+    def is_hub(self) -> bool:
+        return "hub" in self.roles
+
+    def may(self, letter: Letter, resource_type: str) -> bool:
+        """True when some scope allows this letter on this type (SMART 2.2).
+
+        `*` never includes AuditEvent: reading the log must be named.
+        """
+        return any(
+            letter in scope.letters
+            and (
+                scope.resource_type == resource_type
+                or (scope.resource_type == "*" and resource_type != "AuditEvent")
+            )
+            for scope in self.scopes
+        )

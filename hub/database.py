@@ -1,0 +1,105 @@
+"""The database: one engine, one transaction at a time, SQLite or PostgreSQL.
+
+SQLite begins IMMEDIATE: with the driver's own lazy begin a read-check-write could
+see two states. On PostgreSQL a writing transaction takes one advisory lock first,
+so writes commit in the order they are stamped, as on SQLite: a client that polls by
+`_lastUpdated` cannot miss a slow transaction, and conditional writes cannot race.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    insert,
+    text,
+)
+from sqlalchemy.engine import make_url
+
+Session = Connection
+metadata = MetaData()
+
+_WRITE_LOCK = 7_352_246  # any constant: the key of the advisory lock
+
+
+class Database:
+    """An engine and its transactions. Thread-safe; `close` when done."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Session]:
+        """The only commit: on leaving normally, after what was collected is written.
+
+        `write=False` promises to store nothing but audit rows and skips the lock
+        that orders writes.
+        """
+        with self.engine.begin() as session:
+            # `info` outlives a rollback: the connection is pooled.
+            session.info.pop("collected", None)
+            if write and not self.is_sqlite:
+                session.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK}
+                )
+            yield session
+            flush(session)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with the safe settings of security.md §5 (WAL, FULL, foreign keys)."""
+    parsed = make_url(url)
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, pool_size=20, max_overflow=20)
+    event.listen(engine, "connect", _sqlite_pragmas)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def collect(session: Session, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Keep rows for one bulk insert per table before the commit or the next query."""
+    pending: dict[Table, list[dict[str, Any]]] = session.info.setdefault(
+        "collected", defaultdict(list)
+    )
+    pending[table].extend(rows)
+
+
+def flush(session: Session) -> None:
+    """Insert what was collected. Whoever queries a collected table calls this first."""
+    pending = session.info.pop("collected", None)
+    for table, rows in (pending or {}).items():
+        if rows:
+            session.execute(insert(table), rows)
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    # The event below begins; the driver must not begin on its own.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,34 @@
+"""References inside resources: find them, rewrite them, take them apart."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[0-9]+)?")
+
+
+def split(reference: str, base_url: str = "") -> tuple[str, str] | None:
+    """`Patient/1` or `<base_url>/Patient/1` as ("Patient", "1"); else None."""
+    if base_url and reference.startswith(base_url + "/"):
+        reference = reference[len(base_url) + 1 :]
+    match = _RELATIVE.fullmatch(reference)
+    return (match[1], match[2]) if match else None
+
+
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every Reference element with its FHIRPath, extensions and contained included."""
+    if isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield path, value
+        for key, child in value.items():
+            if isinstance(child, dict | list):
+                yield from walk(child, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from walk(child, f"{path}[{index}]")
+
+
+def rewrite(value: Any, replace: Callable[[str], str]) -> None:
+    """Replace every reference in place, also in extensions and contained resources."""
+    for _path, element in walk(value):
+        element["reference"] = replace(element["reference"])

@@ -1,0 +1,57 @@
+"""The hub's settings: read once from the environment, frozen, passed on."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting has the prefix TSUNAGI_; the README lists them."""
+
+    model_config = SettingsConfigDict(env_prefix="TSUNAGI_", frozen=True)
+
+    database_url: str = "sqlite:///var/tsunagi.db"
+    base_url: str = ""
+    dev: bool = False
+    organization: str = "tsunagi-hub"
+    profiles: Path = Path(__file__).resolve().parent.parent / "profiles"
+    programmes: Path | None = None
+    state: Path = Path("var")
+    drafts: bool | None = None
+    worker: bool = True
+    max_body_bytes: int = Field(default=5_000_000, gt=0)
+    max_bundle_entries: int = Field(default=500, gt=0)
+    max_depth: int = Field(default=64, gt=0)
+    page_size: int = Field(default=50, gt=0)
+    max_page_size: int = Field(default=1000, gt=0)
+    token_seconds: int = Field(default=300, gt=0, le=300)
+    delivery_timeout: float = Field(default=20.0, gt=0)
+    delivery_allowed_hosts: str = ""
+    checkpoints: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dev_base(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("dev") and not values.get("base_url"):
+            values["base_url"] = "http://127.0.0.1:8080"
+        return values
+
+    @model_validator(mode="after")
+    def _base_is_set(self) -> Self:
+        if not self.base_url:
+            raise ValueError(
+                "TSUNAGI_BASE_URL が必要です（例: https://hub.example.jp）。"
+                "手元で試すときは --dev を付けてください。"
+                " / TSUNAGI_BASE_URL is required; use --dev on your own machine."
+            )
+        return self
+
+    @property
+    def fhir_base(self) -> str:
+        return f"{self.base_url.rstrip('/')}/fhir/R4"
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.base_url.rstrip('/')}/oauth/token"
