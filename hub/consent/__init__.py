@@ -1,0 +1,1 @@
+"""Consent: read what was agreed, decide, open and close grants (IHE PCF values)."""

@@ -1,0 +1,120 @@
+"""The consent decision: facts in, a Permit or the reasons of refusal out. Pure.
+
+Implicit policy is deny (IHE PCF): only an active Consent, given by someone the
+programme accepts, for contact and support, in its period, for this recipient,
+permits. An active refusal by the person overrides a family's consent (D-02); that
+the person was asked and did not agree does not (KG-03).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.consent.read import ConsentFacts
+from hub.disclosure.classes import DataClass
+from hub.disclosure.grants import Permit
+from hub.fhir.outcome import Issue, issue
+from hub.programmes.programme import ConsentRule
+
+# Purposes that contact and support fall under (v3-ActReason); 様式2 item 6.
+SUPPORT_PURPOSES = frozenset({"TREAT", "ETREAT", "CAREMGT", "COC", "PATRQT"})
+_INERT = frozenset({"draft", "proposed", "rejected", "inactive", "entered-in-error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this recipient have these classes of data about this patient, now?
+
+    `recipient` and `desk` are an Organization and a HealthcareService reference,
+    None at gate A before routing. `registered_items` are the explanation items of
+    the wording the source is registered with (D-11). `onward` is true when the
+    case moves to the desk of the place of residence (gate C, KG-14).
+    """
+
+    patient: str
+    at: datetime
+    recipient: str | None = None
+    desk: str | None = None
+    classes: DataClass = DataClass.STATUS
+    registered_items: frozenset[str] = frozenset()
+    onward: bool = False
+
+
+def decide(
+    consents: Sequence[ConsentFacts], rule: ConsentRule, question: Question
+) -> Permit | list[Issue]:
+    """Permit with its basis, or every reason why not."""
+    if not consents:
+        return [issue("HUB-CON-001", "Bundle")]
+    live = [c for c in consents if c.status not in _INERT]
+    if any(c.patient != question.patient for c in live):
+        return [issue("HUB-CON-013", "Consent.patient")]
+    if any(c.effect == "deny" and c.giver != "family" for c in live):
+        return [issue("HUB-CON-006", "Consent.provision.type")]
+    judged = [(c, _refusals(c, rule, question)) for c in live]
+    good = [c for c, reasons in judged if not reasons]
+    if not good:
+        return [r for _, reasons in judged for r in reasons] or [
+            issue("HUB-CON-002", "Consent.status")
+        ]
+    if rule.both and {c.giver for c in good} != {"person", "family"}:
+        return [issue("HUB-CON-010", "Consent.performer")]
+    # The person's own consent is the stronger basis when both are there.
+    chosen = min(good, key=lambda c: c.giver != "person")
+    return _permit(chosen, rule, question)
+
+
+def _refusals(
+    consent: ConsentFacts, rule: ConsentRule, question: Question
+) -> list[Issue]:
+    found: list[Issue] = []
+    if consent.status != "active" or consent.effect != "permit":
+        found.append(issue("HUB-CON-002", "Consent.provision.type"))
+    if consent.giver is None:
+        found.append(issue("HUB-CON-003", "Consent.performer"))
+    elif consent.giver not in rule.givers:
+        found.append(issue("HUB-CON-011", "Consent.performer"))
+    elif not consent.has_relationship:
+        found.append(issue("HUB-CON-004", "RelatedPerson.relationship"))
+    if not _in_period(consent, question.at):
+        found.append(issue("HUB-CON-005", "Consent.provision.period"))
+    if consent.purposes and not consent.purposes & SUPPORT_PURPOSES:
+        found.append(issue("HUB-CON-009", "Consent.provision.purpose"))
+    return [*found, *_recipient_refusals(consent, rule, question)]
+
+
+def _recipient_refusals(
+    consent: ConsentFacts, rule: ConsentRule, question: Question
+) -> list[Issue]:
+    if question.recipient is None:
+        return []
+    named = {question.recipient, question.desk}
+    if consent.recipients and not consent.recipients & named and not question.onward:
+        return [issue("HUB-CON-007", "Consent.provision.actor")]
+    if question.onward and rule.onward_item:
+        explained = (
+            consent.explanations
+            if consent.explanations is not None
+            else question.registered_items
+        )
+        if rule.onward_item not in explained:
+            return [issue("HUB-CON-008", "Consent.extension", item=rule.onward_item)]
+    return []
+
+
+def _in_period(consent: ConsentFacts, at: datetime) -> bool:
+    return (consent.starts is None or consent.starts <= at) and (
+        consent.ends is None or at < consent.ends
+    )
+
+
+def _permit(consent: ConsentFacts, rule: ConsentRule, question: Question) -> Permit:
+    clause = f"item {rule.onward_item}" if question.onward else rule.recipient_class
+    return Permit(
+        basis=f"consent-{consent.giver}",
+        recipient=(question.recipient or "").removeprefix("Organization/"),
+        classes=question.classes,
+        consent=consent.reference,
+        clause=clause,
+        ends=consent.ends,
+    )

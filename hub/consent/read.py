@@ -1,0 +1,135 @@
+"""What a Consent resource says, as facts. Never raises: what it cannot read denies."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+
+from hub.fhir.canonical import EXPLANATIONS, WORDING_VERSION
+from hub.fhir.dates import JST
+
+Giver = Literal["person", "family"]
+Effect = Literal["permit", "deny", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFacts:
+    """`reference` is `Consent/<id>` or a fullUrl; moments aware.
+
+    `explanations` holds the item numbers of the form's 説明事項 that were explained,
+    None when the Consent does not list them. `recipients` are named organisations or
+    desks (references); empty means the class of recipient the form names.
+    """
+
+    reference: str
+    status: str
+    patient: str
+    giver: Giver | None
+    has_relationship: bool
+    effect: Effect
+    starts: datetime | None
+    ends: datetime | None
+    purposes: frozenset[str]
+    recipients: frozenset[str]
+    explanations: frozenset[str] | None
+    wording_version: str | None
+
+
+def read(
+    consent: Mapping[str, Any],
+    reference: str,
+    relatives: Mapping[str, Mapping[str, Any]],
+) -> ConsentFacts:
+    """Read one Consent; `relatives` maps references to RelatedPerson resources."""
+    provision = consent.get("provision") or {}
+    period = provision.get("period") or {}
+    giver, has_relationship = _giver(consent, relatives)
+    return ConsentFacts(
+        reference=reference,
+        status=str(consent.get("status", "")),
+        patient=str((consent.get("patient") or {}).get("reference", "")),
+        giver=giver,
+        has_relationship=has_relationship,
+        effect=_effect(provision),
+        starts=moment(period.get("start"), end=False),
+        ends=moment(period.get("end"), end=True),
+        purposes=frozenset(p.get("code", "") for p in provision.get("purpose", ())),
+        recipients=frozenset(
+            actor["reference"]["reference"]
+            for actor in provision.get("actor", ())
+            if (actor.get("reference") or {}).get("reference")
+        ),
+        explanations=_explanations(consent),
+        wording_version=next(_values(consent, WORDING_VERSION), None),
+    )
+
+
+def moment(value: object, *, end: bool) -> datetime | None:
+    """The first moment of a FHIR date or dateTime, or just after its last one.
+
+    Without a zone it means Japan's time; `ends` of a day is the next midnight.
+    """
+    if not isinstance(value, str):
+        return None
+    if "T" in value:
+        return datetime.fromisoformat(value)
+    parts = [int(part) for part in value.split("-")]
+    year, month, day = (*parts, 1, 1)[:3]
+    first = date(year, month, day)
+    if end:
+        first = _after(first, len(parts))
+    return datetime.combine(first, time.min, JST)
+
+
+def _after(first: date, precision: int) -> date:
+    if precision == 1:
+        return date(first.year + 1, 1, 1)
+    if precision == 2:  # noqa: PLR2004 - year and month
+        return (first + timedelta(days=32)).replace(day=1)
+    return first + timedelta(days=1)
+
+
+def _giver(
+    consent: Mapping[str, Any], relatives: Mapping[str, Mapping[str, Any]]
+) -> tuple[Giver | None, bool]:
+    performers = [p.get("reference", "") for p in consent.get("performer", ())]
+    if not performers:
+        return None, False
+    patient = (consent.get("patient") or {}).get("reference")
+    if all(p == patient for p in performers):
+        return "person", True
+    family = [relatives[p] for p in performers if p in relatives]
+    if len(family) + performers.count(patient) != len(performers):
+        return None, False
+    return "family", all(_has_relationship(one) for one in family)
+
+
+def _has_relationship(relative: Mapping[str, Any]) -> bool:
+    return any(
+        concept.get("text") or concept.get("coding")
+        for concept in relative.get("relationship", ())
+    )
+
+
+def _effect(provision: Mapping[str, Any]) -> Effect:
+    # An exception inside the provision is not understood, and what is not
+    # understood denies (security.md G10).
+    if provision.get("provision"):
+        return "unknown"
+    kind = provision.get("type")
+    return kind if kind in ("permit", "deny") else "unknown"
+
+
+def _explanations(consent: Mapping[str, Any]) -> frozenset[str] | None:
+    found = list(_values(consent, EXPLANATIONS))
+    return frozenset(found) if found else None
+
+
+def _values(consent: Mapping[str, Any], url: str) -> Iterator[str]:
+    return iter(
+        str(value)
+        for extension in consent.get("extension", ())
+        if extension.get("url") == url
+        for key, value in extension.items()
+        if key.startswith("value")
+    )

@@ -1,0 +1,196 @@
+"""Cases: open one, say which resources belong to it, find the case of a resource."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, and_, select, tuple_, update
+
+from hub.database import Session, collect, flush
+from hub.disclosure.classes import DataClass
+from hub.disclosure.tables import case, case_resource, draft, grant
+from hub.fhir import dates
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One referral's case; ids without type, moments aware UTC."""
+
+    id: str
+    programme: str
+    source: str
+    correlation: str
+    patient: str
+    service_request: str
+    parent_task: str
+    consent: str
+    provided_at: datetime
+    closed_at: datetime | None
+
+
+def open_case(session: Session, row: Case, at: datetime) -> None:
+    """Store a new case. Its resources are added with `add`."""
+    session.execute(
+        case.insert(),
+        {
+            "id": row.id,
+            "programme": row.programme,
+            "source": row.source,
+            "correlation": row.correlation,
+            "patient": row.patient,
+            "service_request": row.service_request,
+            "parent_task": row.parent_task,
+            "consent": row.consent,
+            "provided_at": dates.micros(row.provided_at),
+            "opened_at": dates.micros(at),
+            "closed_at": None,
+        },
+    )
+
+
+def add(
+    session: Session,
+    case_id: str,
+    resource: tuple[str, str],
+    data_class: DataClass,
+    author: str,
+) -> None:
+    """Say that a resource (type, id) belongs to a case."""
+    collect(
+        session,
+        case_resource,
+        [
+            {
+                "type": resource[0],
+                "id": resource[1],
+                "case_id": case_id,
+                "data_class": int(data_class),
+                "author": author,
+            }
+        ],
+    )
+
+
+def keep_draft(
+    session: Session, resource: tuple[str, str], organisation: str, expires: datetime
+) -> None:
+    """Keep a resource private to the organisation that wrote it, for a while."""
+    session.execute(
+        draft.insert(),
+        {
+            "type": resource[0],
+            "id": resource[1],
+            "organisation": organisation,
+            "expires": dates.micros(expires),
+        },
+    )
+
+
+def adopt_drafts(session: Session, resources: Iterable[tuple[str, str]]) -> None:
+    """Drafts that became part of a case are drafts no longer."""
+    keys = list(resources)
+    if keys:
+        session.execute(
+            draft.delete().where(tuple_(draft.c.type, draft.c.id).in_(keys))
+        )
+
+
+def own_draft(session: Session, resource: tuple[str, str], organisation: str) -> bool:
+    """True when the resource is a draft of this organisation."""
+    row = session.execute(
+        select(draft.c.id).where(
+            draft.c.type == resource[0],
+            draft.c.id == resource[1],
+            draft.c.organisation == organisation,
+        )
+    ).first()
+    return row is not None
+
+
+def find(session: Session, case_id: str) -> Case | None:
+    """A case by id."""
+    row = session.execute(select(case).where(case.c.id == case_id)).mappings().first()
+    return _case(row) if row else None
+
+
+def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
+    """The cases a resource belongs to, newest first; usually one."""
+    flush(session)
+    rows = session.execute(
+        select(case)
+        .join(case_resource, case_resource.c.case_id == case.c.id)
+        .where(case_resource.c.type == resource_type, case_resource.c.id == id)
+        .order_by(case.c.opened_at.desc())
+    ).mappings()
+    return [_case(row) for row in rows]
+
+
+def author_of(session: Session, resource_type: str, id: str) -> str | None:
+    """The organisation that wrote a case resource first."""
+    flush(session)
+    return session.execute(
+        select(case_resource.c.author).where(
+            case_resource.c.type == resource_type, case_resource.c.id == id
+        )
+    ).scalar()
+
+
+def members(
+    session: Session, case_id: str, types: Iterable[str]
+) -> list[tuple[str, str]]:
+    """(type, id) of the case's resources of these types."""
+    flush(session)
+    rows = session.execute(
+        select(case_resource.c.type, case_resource.c.id).where(
+            case_resource.c.case_id == case_id, case_resource.c.type.in_(tuple(types))
+        )
+    )
+    return [(row.type, row.id) for row in rows]
+
+
+def close(session: Session, case_id: str, at: datetime) -> None:
+    """Mark a case as ended; grants stay until they end or are closed."""
+    session.execute(
+        update(case)
+        .where(and_(case.c.id == case_id, case.c.closed_at.is_(None)))
+        .values(closed_at=dates.micros(at))
+    )
+
+
+def provided_between(
+    session: Session, organisation: str, since: datetime, until: datetime
+) -> list[Case]:
+    """Cases in which this organisation is or was a recipient, by time of provision.
+
+    `since <= provided_at < until`.
+    """
+    rows = session.execute(
+        select(case)
+        .where(
+            case.c.provided_at >= dates.micros(since),
+            case.c.provided_at < dates.micros(until),
+            case.c.id.in_(
+                select(grant.c.case_id).where(
+                    grant.c.organisation == organisation,
+                    grant.c.role.in_(("recipient", "former")),
+                )
+            ),
+        )
+        .order_by(case.c.provided_at, case.c.id)
+    ).mappings()
+    return [_case(row) for row in rows]
+
+
+def _case(row: RowMapping) -> Case:
+    return Case(
+        id=row["id"],
+        programme=row["programme"],
+        source=row["source"],
+        correlation=row["correlation"],
+        patient=row["patient"],
+        service_request=row["service_request"],
+        parent_task=row["parent_task"],
+        consent=row["consent"],
+        provided_at=dates.from_micros(row["provided_at"]),
+        closed_at=dates.from_micros(row["closed_at"]) if row["closed_at"] else None,
+    )

@@ -1,0 +1,196 @@
+"""Grants: open, close, and the one SQL predicate that every query of case data uses.
+
+A grant opens only from a Permit and is closed, never deleted (security.md G7).
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    exists,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from hub.actor import Actor
+from hub.database import Session
+from hub.disclosure.classes import PUBLIC_TYPES, DataClass, codes
+from hub.disclosure.tables import case, case_resource, draft, grant
+from hub.fhir import dates
+
+Visible = Callable[[FromClause], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A decision to disclose: on what basis, to whom, which classes, until when.
+
+    `consent` is `Consent/<id>/_history/<version>`; `clause` names the clause of the
+    form's wording that covers this recipient; `basis` is a legal-basis code.
+    """
+
+    basis: str
+    recipient: str
+    classes: DataClass
+    consent: str
+    clause: str
+    ends: datetime | None = None
+
+
+def open_grant(
+    session: Session, case_id: str, permit: Permit, role: str, at: datetime
+) -> str:
+    """Open a grant from a permit; the id of an equal open one when there is one."""
+    row = session.execute(
+        select(grant.c.id).where(
+            grant.c.case_id == case_id,
+            grant.c.organisation == permit.recipient,
+            grant.c.role == role,
+            grant.c.classes == int(permit.classes),
+            grant.c.closed_at.is_(None),
+        )
+    ).first()
+    if row is not None:
+        return str(row.id)
+    id = str(uuid.uuid4())
+    session.execute(
+        grant.insert(),
+        {
+            "id": id,
+            "case_id": case_id,
+            "organisation": permit.recipient,
+            "role": role,
+            "basis": permit.basis,
+            "consent": permit.consent,
+            "clause": permit.clause,
+            "classes": int(permit.classes),
+            "starts": dates.micros(at),
+            "ends": dates.micros(permit.ends) if permit.ends else None,
+            "closed_at": None,
+            "closed_because": None,
+        },
+    )
+    return id
+
+
+def close_grants(
+    session: Session,
+    case_id: str,
+    because: str,
+    at: datetime,
+    organisation: str | None = None,
+) -> int:
+    """Close the open grants of a case, of one organisation or of all; how many."""
+    statement = (
+        update(grant)
+        .where(grant.c.case_id == case_id, grant.c.closed_at.is_(None))
+        .values(closed_at=dates.micros(at), closed_because=because)
+    )
+    if organisation is not None:
+        statement = statement.where(grant.c.organisation == organisation)
+    return session.execute(statement).rowcount
+
+
+def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
+    """The predicate of security.md G1 over a table with columns `type` and `id`.
+
+    Services and vocabularies are open to every client; a case resource is visible
+    through an open grant of the actor's organisation whose classes hold the
+    resource's class; a draft only to its author.
+    """
+    moment = dates.micros(at or dates.now())
+
+    def predicate(row: FromClause) -> ColumnElement[bool]:
+        if actor.is_hub:
+            return true()
+        member, given, kept = case_resource.alias(), grant.alias(), draft.alias()
+        granted = exists(
+            select(1)
+            .select_from(member.join(given, given.c.case_id == member.c.case_id))
+            .where(
+                member.c.type == row.c.type,
+                member.c.id == row.c.id,
+                given.c.organisation == actor.organisation,
+                given.c.classes.op("&")(member.c.data_class) != 0,
+                _open(given, moment),
+            )
+        )
+        own_draft = exists(
+            select(1).where(
+                kept.c.type == row.c.type,
+                kept.c.id == row.c.id,
+                kept.c.organisation == actor.organisation,
+                kept.c.expires > moment,
+            )
+        )
+        return or_(row.c.type.in_(PUBLIC_TYPES), granted, own_draft)
+
+    return predicate
+
+
+def is_open(session: Session, grant_id: str, at: datetime | None = None) -> bool:
+    """True while a grant still lets a message leave; locks it until the commit.
+
+    The worker asks inside the transaction that marks a message as being sent
+    (security.md §3, withdrawal wins).
+    """
+    statement = select(grant.c.id).where(
+        grant.c.id == grant_id, _open(grant, dates.micros(at or dates.now()))
+    )
+    if session.dialect.name != "sqlite":
+        statement = statement.with_for_update(read=True)
+    return session.execute(statement).first() is not None
+
+
+def held(
+    session: Session, case_id: str, organisation: str, at: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Open grants of one organisation on a case: id, role, basis, classes."""
+    rows = session.execute(
+        select(grant).where(
+            grant.c.case_id == case_id,
+            grant.c.organisation == organisation,
+            _open(grant, dates.micros(at or dates.now())),
+        )
+    ).mappings()
+    return [dict(row) for row in rows]
+
+
+def writable_cases(session: Session, organisation: str, patient: str) -> list[str]:
+    """Open cases about a person (Patient id) in which the organisation takes part."""
+    rows = session.execute(
+        select(case.c.id)
+        .join(grant, grant.c.case_id == case.c.id)
+        .where(
+            case.c.patient == patient,
+            grant.c.organisation == organisation,
+            grant.c.role.in_(("recipient", "source")),
+            _open(grant, dates.micros(dates.now())),
+        )
+        .order_by(case.c.opened_at.desc())
+    )
+    return [row.id for row in rows]
+
+
+def explain(session: Session, case_id: str) -> list[dict[str, Any]]:
+    """Every grant of a case, closed ones too, in words a privacy officer reads."""
+    rows = session.execute(
+        select(grant).where(grant.c.case_id == case_id).order_by(grant.c.starts)
+    ).mappings()
+    return [{**row, "classes": codes(row["classes"])} for row in rows]
+
+
+def _open(given: FromClause, moment: int) -> ColumnElement[bool]:
+    return and_(
+        given.c.closed_at.is_(None),
+        given.c.starts <= moment,
+        or_(given.c.ends.is_(None), given.c.ends > moment),
+    )

@@ -1,0 +1,1 @@
+"""Referrals: submit, accept, transfer, close, withdraw, recall (workflow.md)."""
