@@ -47,7 +47,9 @@ def mirror(
         accepted_once = _RANK.get(status, 0) >= _RANK["accepted"]
         ended = "failed" if accepted_once else "rejected"
         return Mirrored(ended, code or "declined", changed.get("statusReason"))
-    outputs = tuple(changed.get("output", ())) if changed["status"] != "cancelled" else ()
+    outputs = (
+        tuple(changed.get("output", ())) if changed["status"] != "cancelled" else ()
+    )
     return Mirrored(changed["status"], code, changed.get("statusReason"), outputs)
 
 

@@ -1,0 +1,171 @@
+"""Build a child Task and read the Tasks of a case."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hub.database import Session
+from hub.disclosure import cases
+from hub.disclosure.cases import Case
+from hub.fhir import dates
+from hub.fhir.canonical import CASE_ID, TASK_INPUT, TASK_REPLACES
+from hub.fhir.json import Resource
+from hub.referrals.mirror import coded
+from hub.store import resources as store
+
+_TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a child Task is made from; `trace` is one sentence per line."""
+
+    desk: str
+    desk_name: str
+    business: tuple[str, ...]
+    trace: str
+    onward: tuple[str, str] | None = None
+    replaces: str | None = None
+    priority: str | None = None
+
+
+def child_task(
+    parent: Resource, parent_id: str, case: Case, asked: Asked, at: datetime
+) -> Resource:
+    """A new request to one desk (workflow.md §3, move 1 or 8)."""
+    task: Resource = {
+        "resourceType": "Task",
+        "basedOn": [{"reference": f"ServiceRequest/{case.service_request}"}],
+        "groupIdentifier": {"system": CASE_ID, "value": case.correlation},
+        "partOf": [{"reference": f"Task/{parent_id}"}],
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [{"system": _TASK_CODES, "code": "fulfill"}]},
+        "focus": {"reference": f"ServiceRequest/{case.service_request}"},
+        "for": {"reference": f"Patient/{case.patient}"},
+        "authoredOn": dates.instant(at),
+        "lastModified": dates.instant(at),
+        "requester": {"reference": f"Organization/{case.source}"},
+        "owner": {
+            "reference": f"HealthcareService/{asked.desk}",
+            "display": asked.desk_name,
+        },
+        "input": _inputs(parent, asked),
+    }
+    if asked.business:
+        task["businessStatus"] = {
+            "coding": [c for code in asked.business for c in coded(code)["coding"]]
+        }
+    if asked.priority or parent.get("priority"):
+        task["priority"] = asked.priority or parent["priority"]
+    if asked.replaces:
+        task["extension"] = [
+            {
+                "url": TASK_REPLACES,
+                "valueReference": {"reference": f"Task/{asked.replaces}"},
+            }
+        ]
+    return task
+
+
+def _inputs(parent: Resource, asked: Asked) -> list[dict[str, Any]]:
+    inputs = [*parent.get("input", ())]
+    inputs.append(_input("routing-trace", {"valueString": asked.trace}))
+    if asked.onward:
+        inputs.append(
+            _input(
+                "onward-desk",
+                {
+                    "valueReference": {
+                        "reference": f"HealthcareService/{asked.onward[0]}",
+                        "display": asked.onward[1],
+                    }
+                },
+            )
+        )
+    return inputs
+
+
+def _input(code: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": {"coding": [{"system": TASK_INPUT, "code": code}]}, **value}
+
+
+def proposed_desk(task: Resource) -> str | None:
+    """The desk (HealthcareService id) the recipient proposes in Task.output."""
+    for output in task.get("output", ()):
+        if _has_code(output, "proposed-desk"):
+            reference = (output.get("valueReference") or {}).get("reference", "")
+            return str(reference).removeprefix("HealthcareService/") or None
+    return None
+
+
+def input_desk(task: Resource) -> str | None:
+    """The desk of the place of residence that the router named (`onward-desk`)."""
+    for entry in task.get("input", ()):
+        if _has_code(entry, "onward-desk"):
+            reference = (entry.get("valueReference") or {}).get("reference", "")
+            return str(reference).removeprefix("HealthcareService/") or None
+    return None
+
+
+def has_phone_call(task: Resource) -> bool:
+    """True when a telephone call is recorded among the inputs (KG-05)."""
+    return any(_has_code(entry, "phone-call") for entry in task.get("input", ()))
+
+
+def _has_code(entry: dict[str, Any], code: str) -> bool:
+    return any(
+        coding.get("code") == code
+        for coding in (entry.get("type") or {}).get("coding", ())
+    )
+
+
+def replaced_by(task: Resource) -> str | None:
+    """The id of the Task that this one replaces (task-replaces), None if none."""
+    for extension in task.get("extension", ()):
+        if extension.get("url") == TASK_REPLACES:
+            reference = extension["valueReference"]["reference"]
+            return str(reference).removeprefix("Task/")
+    return None
+
+
+def is_child(task: Resource, case: Case) -> bool:
+    """True for a request of the hub to a desk, false for parent and abort Tasks."""
+    return any(
+        part.get("reference") == f"Task/{case.parent_task}"
+        for part in task.get("partOf", ())
+    )
+
+
+def is_abort(task: Resource) -> bool:
+    """True for the sender's request to stop (task-code `abort`, move 16)."""
+    return any(
+        c.get("code") == "abort" for c in (task.get("code") or {}).get("coding", ())
+    )
+
+
+def of_case(session: Session, case: Case) -> list[Resource]:
+    """The child Tasks of a case as they are, oldest first."""
+    tasks = [_read(session, id) for _, id in cases.members(session, case.id, ("Task",))]
+    return sorted(
+        (task for task in tasks if is_child(task, case)),
+        key=lambda task: (str(task.get("authoredOn", "")), str(task["id"])),
+    )
+
+
+def desk_of(task: Resource) -> str:
+    """The desk that owns a child Task; an officer of it keeps the desk in `owner`."""
+    return str(task["owner"]["reference"]).removeprefix("HealthcareService/")
+
+
+def desks(tasks: Sequence[Resource]) -> set[str]:
+    """Every desk that has or had a Task of the case."""
+    return {desk_of(task) for task in tasks}
+
+
+def _read(session: Session, id: str) -> Resource:
+    stored = store.read(session, "Task", id, store.hub_sees_all)
+    if stored is None:
+        raise LookupError(f"Task/{id} is in a case but not in the store")
+    return stored.resource()

@@ -1,0 +1,117 @@
+"""What follows a change: messages to the receiver and to the sender's status feed."""
+
+from collections.abc import Iterable
+
+from hub.changes import By
+from hub.database import Session
+from hub.delivery import outbox
+from hub.directory.stored import StoredDirectory
+from hub.disclosure import cases, grants
+from hub.disclosure.cases import Case
+from hub.fhir.json import Resource
+from hub.referrals import messages
+from hub.referrals.knowledge import Knowledge
+from hub.store import resources as store
+
+# What a receiver gets, in an order in which references point backwards.
+SENT_TYPES = (
+    "Patient",
+    "RelatedPerson",
+    "DocumentReference",
+    "Consent",
+    "QuestionnaireResponse",
+    "Encounter",
+    "Condition",
+    "Observation",
+    "ServiceRequest",
+    "EpisodeOfCare",
+)
+
+
+def send_referral(
+    session: Session,
+    knowledge: Knowledge,
+    by: By,
+    case: Case,
+    task: Resource,
+    organisation: str,
+    grant_id: str,
+) -> None:
+    """Queue the referral for its receiver, if that has an endpoint to push to.
+
+    A receiver without one polls `Task?owner=…`; nothing is queued for it.
+    """
+    resources = [*_contents(session, case), task]
+    body = messages.transaction(resources, knowledge.base)
+    _queue(session, by, "referral", case, task, organisation, grant_id, body)
+
+
+def send_status(
+    session: Session,
+    knowledge: Knowledge,
+    by: By,
+    case: Case,
+    tasks: Iterable[Resource],
+) -> None:
+    """Queue the Tasks as they are for the sender, under the sender's own grant."""
+    for held in grants.held(session, case.id, case.source, by.at):
+        if held["role"] == "source":
+            shown = list(tasks)
+            _queue(
+                session,
+                by,
+                "status",
+                case,
+                shown[0],
+                case.source,
+                held["id"],
+                messages.transaction(shown, knowledge.base),
+            )
+            return
+
+
+def send_retraction(
+    session: Session,
+    knowledge: Knowledge,
+    by: By,
+    case: Case,
+    task: Resource,
+    organisation: str,
+) -> None:
+    """Queue the news that a Task ended, without a grant and without the person."""
+    body = messages.retraction([task], knowledge.base)
+    _queue(session, by, "retraction", case, task, organisation, None, body)
+
+
+def _queue(
+    session: Session,
+    by: By,
+    kind: str,
+    case: Case,
+    task: Resource,
+    organisation: str,
+    grant_id: str | None,
+    body: bytes,
+) -> None:
+    if StoredDirectory(session).endpoint_of(organisation) is None:
+        return
+    outbox.add(
+        session,
+        kind=kind,
+        case=case.id,
+        subject=f"Task/{task['id']}",
+        organisation=organisation,
+        body=body,
+        grant_id=grant_id,
+        correlation_id=case.correlation,
+        at=by.at,
+    )
+
+
+def _contents(session: Session, case: Case) -> list[Resource]:
+    found = []
+    for kind, id in cases.members(session, case.id, SENT_TYPES):
+        stored = store.read(session, kind, id, store.hub_sees_all)
+        if stored is not None and not stored.deleted:
+            found.append(stored.resource())
+    return sorted(found, key=lambda r: SENT_TYPES.index(r["resourceType"]))

@@ -1,0 +1,259 @@
+"""A submitted referral before anything is stored: read, checked, gated, routed.
+
+Everything that can refuse it happens here, so that a refusal leaves nothing behind
+(workflow.md §2, gate A).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from hub.actor import Actor
+from hub.consent.decide import Question, decide
+from hub.consent.read import ConsentFacts, read
+from hub.database import Session
+from hub.directory.stored import StoredDirectory
+from hub.disclosure.classes import WHOLE
+from hub.disclosure.grants import Permit
+from hub.fhir.dates import JST
+from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError, Issue, issue
+from hub.programmes.choose import choose
+from hub.programmes.programme import Programme
+from hub.referrals.knowledge import Knowledge
+from hub.referrals.route import route
+from hub.routing.outcome import Decision
+
+NEEDS_SUPPORT = "needs-community-support"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The resources of a referral by reference, with the index of their entry."""
+
+    resources: Mapping[str, Resource]
+    index: Mapping[str, int]
+
+    def of(self, resource_type: str) -> list[tuple[str, Resource]]:
+        """(reference, resource) of one type, in the order sent."""
+        return [
+            (reference, resource)
+            for reference, resource in self.resources.items()
+            if resource["resourceType"] == resource_type
+        ]
+
+    def path(self, reference: str, element: str = "") -> str:
+        """The FHIRPath of an element of one entry of the Bundle."""
+        base = f"Bundle.entry[{self.index.get(reference, 0)}].resource"
+        return f"{base}.{element}" if element else base
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A referral that may be stored: all references as they will be stored."""
+
+    programme: Programme
+    parts: Parts
+    patient: str
+    service_request: str
+    task: str
+    form: str
+    consents: tuple[ConsentFacts, ...]
+    decision: Decision
+    permit: Permit
+
+
+def is_submission(parts: Parts) -> bool:
+    """True when the Bundle creates a ServiceRequest: then it is a new referral."""
+    return bool(parts.of("ServiceRequest"))
+
+
+def check(
+    session: Session,
+    knowledge: Knowledge,
+    actor: Actor,
+    parts: Parts,
+    at: datetime,
+) -> Submission:
+    """Judge a submission; raises FhirError with every reason of the first gate hit."""
+    request_ref, request = _one(parts, "ServiceRequest")
+    task_ref, task = _one(parts, "Task")
+    _require_own(parts, actor, request_ref, request)
+    programme = _programme(session, knowledge, actor, parts, request)
+    _require_programme(session, programme, actor, parts, request_ref, request)
+    patient_ref = _require_one_subject(parts, request_ref, request, task_ref, task)
+    form_ref = _form(parts, programme)
+    consents = _consents(parts)
+    directory = StoredDirectory(session)
+    source = directory.organisation(actor.organisation)
+    items = frozenset(source.explanation_items) if source else frozenset()
+    question = Question(patient=patient_ref, at=at, registered_items=items)
+    _require_agreement_with_sheet(parts, programme, form_ref, consents)
+    _permit(decide(consents, programme.consent, question))
+    decision = route(
+        directory,
+        programme,
+        source or actor.organisation,
+        parts.resources[patient_ref],
+        request,
+        _day(at),
+        form=parts.resources[form_ref],
+    )
+    desk = _require_desk(parts, request_ref, decision)
+    permit = _permit(
+        decide(
+            consents,
+            programme.consent,
+            Question(
+                patient=patient_ref,
+                at=at,
+                recipient=f"Organization/{desk.organisation}",
+                desk=f"HealthcareService/{desk.id}",
+                classes=WHOLE,
+                registered_items=items,
+            ),
+        )
+    )
+    return Submission(
+        programme,
+        parts,
+        patient_ref,
+        request_ref,
+        task_ref,
+        form_ref,
+        consents,
+        decision,
+        permit,
+    )
+
+
+def _one(parts: Parts, resource_type: str) -> tuple[str, Resource]:
+    found = parts.of(resource_type)
+    if len(found) != 1:
+        raise FhirError(issue("HUB-REF-010", "Bundle.entry"))
+    if resource_type == "Task" and found[0][1].get("status") != "requested":
+        raise FhirError(issue("HUB-REF-010", parts.path(found[0][0], "status")))
+    return found[0]
+
+
+def _require_own(parts: Parts, actor: Actor, reference: str, request: Resource) -> None:
+    requester = (request.get("requester") or {}).get("reference")
+    if requester not in (None, actor.reference):
+        raise FhirError(issue("HUB-REF-011", parts.path(reference, "requester")))
+
+
+def _programme(
+    session: Session,
+    knowledge: Knowledge,
+    actor: Actor,
+    parts: Parts,
+    request: Resource,
+) -> Programme:
+    source = StoredDirectory(session).organisation(actor.organisation)
+    form = next((f.get("questionnaire") for _, f in _forms(parts)), None)
+    return choose(
+        knowledge.programmes,
+        next(iter(request.get("instantiatesCanonical", ())), None),
+        form,
+        source.programmes if source else (),
+    )
+
+
+def _require_programme(
+    session: Session,
+    programme: Programme,
+    actor: Actor,
+    parts: Parts,
+    reference: str,
+    request: Resource,
+) -> None:
+    source = StoredDirectory(session).organisation(actor.organisation)
+    kind = source.kind if source else ""
+    if kind not in programme.source_kinds:
+        raise FhirError(issue("HUB-REF-012", parts.path(reference, "requester")))
+    stated = any(
+        coding.get("code") == NEEDS_SUPPORT
+        for concept in request.get("reasonCode", ())
+        for coding in concept.get("coding", ())
+    )
+    if kind in programme.selected_kinds and not stated:
+        raise FhirError(issue("HUB-REF-013", parts.path(reference, "reasonCode")))
+
+
+def _require_one_subject(
+    parts: Parts, request_ref: str, request: Resource, task_ref: str, task: Resource
+) -> str:
+    subject = str((request.get("subject") or {}).get("reference", ""))
+    if parts.resources.get(subject, {}).get("resourceType") != "Patient":
+        raise FhirError(issue("HUB-REF-017", parts.path(request_ref, "subject")))
+    if (task.get("for") or {}).get("reference", subject) != subject:
+        raise FhirError(issue("HUB-REF-017", parts.path(task_ref, "for")))
+    if (task.get("focus") or {}).get("reference") != request_ref:
+        raise FhirError(issue("HUB-REF-010", parts.path(task_ref, "focus")))
+    for reference, form in _forms(parts):
+        if (form.get("subject") or {}).get("reference", subject) != subject:
+            raise FhirError(issue("HUB-REF-017", parts.path(reference, "subject")))
+    return subject
+
+
+def _forms(parts: Parts) -> list[tuple[str, Resource]]:
+    return parts.of("QuestionnaireResponse")
+
+
+def _form(parts: Parts, programme: Programme) -> str:
+    for reference, form in _forms(parts):
+        canonical = str(form.get("questionnaire", "")).partition("|")[0]
+        if canonical == programme.forms.intake:
+            return reference
+    raise FhirError(issue("HUB-REF-020", "Bundle.entry"))
+
+
+def _consents(parts: Parts) -> tuple[ConsentFacts, ...]:
+    relatives = dict(parts.of("RelatedPerson"))
+    return tuple(
+        read(consent, reference, relatives)
+        for reference, consent in parts.of("Consent")
+    )
+
+
+def _require_agreement_with_sheet(
+    parts: Parts, programme: Programme, form_ref: str, consents: tuple[Any, ...]
+) -> None:
+    """A sheet that says "no consent" beside a Consent that permits: deny (G10)."""
+    mark = programme.consent.mark
+    if not mark or not consents:
+        return
+    codes = set(_answers(parts.resources[form_ref].get("item", ()), mark))
+    if codes & programme.consent.mark_refused:
+        raise FhirError(issue("HUB-CON-006", parts.path(form_ref, "item")))
+
+
+def _answers(items: Any, link_id: str) -> list[str]:
+    found: list[str] = []
+    for item in items:
+        for answer in item.get("answer", ()):
+            if item.get("linkId") == link_id:
+                found.append((answer.get("valueCoding") or {}).get("code", ""))
+            found += _answers(answer.get("item", ()), link_id)
+        found += _answers(item.get("item", ()), link_id)
+    return found
+
+
+def _permit(decided: Permit | list[Issue]) -> Permit:
+    if isinstance(decided, Permit):
+        return decided
+    raise FhirError(*decided)
+
+
+def _require_desk(parts: Parts, request_ref: str, decision: Decision) -> Any:
+    if decision.advise:
+        raise FhirError(issue("HUB-REF-014", parts.path(request_ref)))
+    if decision.initial is None:
+        missing = "、".join(decision.missing)
+        raise FhirError(issue("HUB-REF-015", parts.path(request_ref), missing=missing))
+    return decision.initial
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(JST).date()

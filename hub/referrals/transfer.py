@@ -1,0 +1,240 @@
+"""Pass a case on to another desk: gate C, the new Task, and who still sees what."""
+
+from dataclasses import replace
+
+from hub.changes import Belonging, By, create
+from hub.consent.decide import Question, decide
+from hub.consent.read import ConsentFacts, read
+from hub.database import Session
+from hub.directory.stored import StoredDirectory
+from hub.disclosure import cases, grants
+from hub.disclosure.cases import Case
+from hub.disclosure.classes import FOR_FORMER, WHOLE, DataClass
+from hub.disclosure.grants import Permit
+from hub.fhir.dates import JST
+from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError, issue
+from hub.referrals import children, feed
+from hub.referrals.children import Asked, child_task
+from hub.referrals.knowledge import Knowledge
+from hub.referrals.moves import OPEN
+from hub.referrals.records import grant_provenance
+from hub.referrals.route import route
+from hub.routing.facts import Desk
+from hub.routing.outcome import Decision
+from hub.store import resources as store
+
+
+def pass_on(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, old: Resource
+) -> None:
+    """Moves 6, 7 and 9: a new child Task for the desk the recipient proposes.
+
+    Without a proposal the router's desk of residence is taken, unless it rests on an
+    unconfirmed row (D-21). Raises FhirError when there is no desk, the desk already
+    had the case, the chain is too long, or consent does not cover it (KG-14).
+    """
+    tasks = children.of_case(session, case)
+    if _has_open_successor(tasks, old):
+        return
+    desk = _receiving_desk(session, old)
+    programme = knowledge.programmes[case.programme]
+    if desk.id in children.desks(tasks):
+        raise FhirError(issue("HUB-REF-006", "Task.output"))
+    if len(tasks) >= programme.max_transfers:
+        raise FhirError(
+            issue("HUB-REF-007", "Task.output", limit=programme.max_transfers)
+        )
+    _ask(session, knowledge, hub, case, old, desk, "transfer by the desk in charge")
+    if old["status"] not in OPEN:
+        narrow_former(session, hub, case, old)
+
+
+def ask_another(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, declined: Resource
+) -> bool:
+    """After a decline: ask the next desk the router knows, if there is one."""
+    tasks = children.of_case(session, case)
+    decision = _route_again(session, knowledge, hub, case, children.desks(tasks))
+    narrow_former(session, hub, case, declined, keep=None)
+    if decision.initial is None or decision.initial.id in children.desks(tasks):
+        return False
+    try:
+        _ask(
+            session, knowledge, hub, case, declined, decision.initial, "after a decline"
+        )
+    except FhirError:
+        # Consent does not cover the next desk: the sender must act instead.
+        return False
+    return True
+
+
+def narrow_former(
+    session: Session,
+    hub: By,
+    case: Case,
+    task: Resource,
+    keep: DataClass | None = FOR_FORMER,
+) -> None:
+    """A desk that passed the case on keeps what its monthly report needs (KG-09)."""
+    desk = StoredDirectory(session).desk(children.desk_of(task))
+    if desk is None:
+        return
+    held = grants.held(session, case.id, desk.organisation, hub.at)
+    if any(g["role"] == "recipient" for g in held) and not _still_in_charge(
+        session, case, desk.organisation, task
+    ):
+        grants.close_grants(session, case.id, "transferred", hub.at, desk.organisation)
+        if keep is not None:
+            given = next(g for g in held if g["role"] == "recipient")
+            permit = Permit(
+                given["basis"],
+                desk.organisation,
+                keep,
+                given["consent"],
+                "former recipient: own report to the sender",
+            )
+            grants.open_grant(session, case.id, permit, "former", hub.at)
+
+
+def recall(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, task: Resource
+) -> None:
+    """Tell the holder of a copy that the Task is void (move 18) or cancelled (15)."""
+    desk = StoredDirectory(session).desk(children.desk_of(task))
+    if desk is not None:
+        feed.send_retraction(session, knowledge, hub, case, task, desk.organisation)
+
+
+def tell_recipient(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, task: Resource
+) -> None:
+    """Bring a changed Task (the sender's answer) to its desk under its grant."""
+    desk = StoredDirectory(session).desk(children.desk_of(task))
+    if desk is None:
+        return
+    for held in grants.held(session, case.id, desk.organisation, hub.at):
+        if held["role"] == "recipient":
+            feed.send_referral(
+                session, knowledge, hub, case, task, desk.organisation, held["id"]
+            )
+            return
+
+
+def consent_facts(session: Session, case: Case) -> list[ConsentFacts]:
+    """Every Consent of a case as it now is."""
+    relatives = {
+        f"RelatedPerson/{id}": _resource(session, "RelatedPerson", id)
+        for _, id in cases.members(session, case.id, ("RelatedPerson",))
+    }
+    return [
+        read(_resource(session, "Consent", id), f"Consent/{id}", relatives)
+        for _, id in cases.members(session, case.id, ("Consent",))
+    ]
+
+
+def _ask(
+    session: Session,
+    knowledge: Knowledge,
+    hub: By,
+    case: Case,
+    old: Resource,
+    desk: Desk,
+    why: str,
+) -> None:
+    permit = _permit(session, knowledge, hub, case, desk)
+    parent = _resource(session, "Task", case.parent_task)
+    asked = Asked(desk.id, desk.name, (), why, None, replaces=old["id"])
+    task = child_task(parent, case.parent_task, case, asked, hub.at)
+    place = Belonging((case.id,), DataClass.STATUS, case.patient)
+    stored = create(session, hub, task, place)
+    grant_id = grants.open_grant(session, case.id, permit, "recipient", hub.at)
+    grant_provenance(session, hub, case, permit, why)
+    feed.send_referral(
+        session,
+        knowledge,
+        hub,
+        case,
+        stored.resource(),
+        desk.organisation,
+        grant_id,
+    )
+
+
+def _permit(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, desk: Desk
+) -> Permit:
+    source = StoredDirectory(session).organisation(case.source)
+    decided = decide(
+        consent_facts(session, case),
+        knowledge.programmes[case.programme].consent,
+        Question(
+            patient=f"Patient/{case.patient}",
+            at=hub.at,
+            recipient=f"Organization/{desk.organisation}",
+            desk=f"HealthcareService/{desk.id}",
+            classes=WHOLE,
+            registered_items=frozenset(source.explanation_items)
+            if source
+            else frozenset(),
+            onward=True,
+        ),
+    )
+    if not isinstance(decided, Permit):
+        raise FhirError(*decided)
+    return replace(decided, consent=_versioned(session, decided.consent))
+
+
+def _versioned(session: Session, reference: str) -> str:
+    kind, _, id = reference.partition("/")
+    stored = store.read(session, kind, id, store.hub_sees_all)
+    return f"{reference}/_history/{stored.version if stored else 1}"
+
+
+def _receiving_desk(session: Session, old: Resource) -> Desk:
+    named = children.proposed_desk(old) or children.input_desk(old)
+    if named is None:
+        raise FhirError(issue("HUB-REF-005", "Task.output"))
+    desk = StoredDirectory(session).desk(named)
+    if desk is None:
+        raise FhirError(issue("HUB-REF-018", "Task.output"))
+    return desk
+
+
+def _route_again(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, left: set[str]
+) -> Decision:
+    directory = StoredDirectory(session)
+    return route(
+        directory,
+        knowledge.programmes[case.programme],
+        directory.organisation(case.source) or case.source,
+        _resource(session, "Patient", case.patient),
+        _resource(session, "ServiceRequest", case.service_request),
+        hub.at.astimezone(JST).date(),
+        left=frozenset(left),
+    )
+
+
+def _has_open_successor(tasks: list[Resource], old: Resource) -> bool:
+    return any(children.replaced_by(task) == old["id"] for task in tasks)
+
+
+def _still_in_charge(
+    session: Session, case: Case, organisation: str, left: Resource
+) -> bool:
+    directory = StoredDirectory(session)
+    return any(
+        task["id"] != left["id"]
+        and task["status"] in OPEN
+        and (desk := directory.desk(children.desk_of(task))) is not None
+        and desk.organisation == organisation
+        for task in children.of_case(session, case)
+    )
+
+
+def _resource(session: Session, kind: str, id: str) -> Resource:
+    stored = store.read(session, kind, id, store.hub_sees_all)
+    if stored is None:
+        raise LookupError(f"{kind}/{id} is in a case but not in the store")
+    return stored.resource()
