@@ -18,6 +18,7 @@ from hub.fhir import dates
 from hub.fhir.json import Resource
 from hub.store import resources as store
 from hub.store.resources import Stored
+from hub.store.visibility import hub_sees_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,7 @@ def update(
 
 def put(session: Session, by: By, resource: Resource) -> Stored:
     """Update, or create under the resource's own id: directory and terminology."""
-    found = store.read(
-        session, resource["resourceType"], resource["id"], store.hub_sees_all
-    )
+    found = store.read(session, resource["resourceType"], resource["id"], hub_sees_all)
     if found is None:
         return create(session, by, resource, id=resource["id"])
     if not found.deleted and _same(found.resource(), resource):
@@ -120,7 +119,7 @@ def _audit(
         session,
         by.actor,
         interaction,
-        target=f"{stored.type}/{stored.id}/_history/{stored.version}",
-        patient=patient,
+        targets=[f"{stored.reference}/_history/{stored.version}"],
+        patients=[f"Patient/{patient}"] if patient else [],
         at=by.at,
     )

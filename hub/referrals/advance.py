@@ -16,6 +16,7 @@ from hub.referrals.moves import ENDED, OPEN, business_status, find_move
 from hub.referrals.records import move_provenance
 from hub.referrals.rules import Place, place_of
 from hub.store import resources as store
+from hub.store.visibility import hub_sees_all
 
 
 def after_task(
@@ -169,7 +170,7 @@ def _end(session: Session, hub: By, case: Case) -> None:
 
 
 def _parent(session: Session, case: Case) -> Resource:
-    stored = store.read(session, "Task", case.parent_task, store.hub_sees_all)
+    stored = store.read(session, "Task", case.parent_task, hub_sees_all)
     if stored is None:
         raise LookupError("a case without its parent Task")
     return stored.resource()

@@ -13,6 +13,7 @@ from hub.fhir.canonical import CASE_ID, TASK_INPUT, TASK_REPLACES
 from hub.fhir.json import Resource
 from hub.referrals.mirror import coded
 from hub.store import resources as store
+from hub.store.visibility import hub_sees_all
 
 _TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
 
@@ -165,7 +166,7 @@ def desks(tasks: Sequence[Resource]) -> set[str]:
 
 
 def _read(session: Session, id: str) -> Resource:
-    stored = store.read(session, "Task", id, store.hub_sees_all)
+    stored = store.read(session, "Task", id, hub_sees_all)
     if stored is None:
         raise LookupError(f"Task/{id} is in a case but not in the store")
     return stored.resource()

@@ -12,6 +12,7 @@ from hub.fhir.json import Resource
 from hub.referrals import messages
 from hub.referrals.knowledge import Knowledge
 from hub.store import resources as store
+from hub.store.visibility import hub_sees_all
 
 # What a receiver gets, in an order in which references point backwards.
 SENT_TYPES = (
@@ -111,7 +112,7 @@ def _queue(
 def _contents(session: Session, case: Case) -> list[Resource]:
     found = []
     for kind, id in cases.members(session, case.id, SENT_TYPES):
-        stored = store.read(session, kind, id, store.hub_sees_all)
+        stored = store.read(session, kind, id, hub_sees_all)
         if stored is not None and not stored.deleted:
             found.append(stored.resource())
     return sorted(found, key=lambda r: SENT_TYPES.index(r["resourceType"]))

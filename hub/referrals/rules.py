@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from hub.actor import Actor
+from hub.changes import By
 from hub.database import Session
 from hub.directory.stored import StoredDirectory
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue, require_none
-from hub.referrals.children import desk_of, is_abort, is_child
+from hub.referrals.children import desk_of, is_abort, is_child, replaced_by
+from hub.referrals.gates import require_permit
+from hub.referrals.knowledge import Knowledge
 from hub.referrals.moves import ENDED, OPEN, Role, check_move
 
 
@@ -33,23 +36,40 @@ def place_of(session: Session, task: Resource) -> Place | None:
 
 
 def require_task_change(
-    session: Session, actor: Actor, before: Resource, after: Resource
+    session: Session, knowledge: Knowledge, by: By, before: Resource, after: Resource
 ) -> None:
     """Raise unless the actor may turn this Task into that one (workflow.md §3)."""
+    actor = by.actor
     place = place_of(session, before)
     if place is None:
         return
     roles = roles_of(session, actor, place, before)
     if place.kind == "child":
-        require_none(
-            check_move(
-                before, after, roles, has_records=_has_records(session, actor, place)
-            )
-        )
+        records = _has_records(session, actor, place)
+        require_none(check_move(before, after, roles, has_records=records))
+        _require_gate_b(session, knowledge, by, place.case, before, after)
     elif place.kind == "parent":
         require_none(_parent_issues(before, after, roles))
     else:
         require_none(_abort_issues(before, after, roles))
+
+
+def _require_gate_b(
+    session: Session,
+    knowledge: Knowledge,
+    by: By,
+    case: Case,
+    before: Resource,
+    after: Resource,
+) -> None:
+    """Acceptance asks consent again, as it stands at this moment."""
+    if after["status"] != "accepted" or before["status"] == "accepted":
+        return
+    desk = StoredDirectory(session).desk(desk_of(before))
+    if desk is None:
+        raise FhirError(issue("HUB-REF-018", "Task.owner"))
+    onward = replaced_by(before) is not None
+    require_permit(session, knowledge, by, case, desk, onward=onward)
 
 
 def roles_of(
@@ -76,11 +96,8 @@ def require_author(session: Session, actor: Actor, before: Resource) -> None:
         raise FhirError(issue("HUB-REF-019", kind))
 
 
-def require_new_task(
-    session: Session, actor: Actor, task: Resource, case: Case
-) -> None:
+def require_new_task(actor: Actor, task: Resource, case: Case) -> None:
     """The only Task a client adds to a case is the sender's request to stop."""
-    del session
     if not is_abort(task) or actor.organisation != case.source:
         raise FhirError(issue("HUB-REF-002", "Task", who="ハブ"))
 

@@ -1,28 +1,24 @@
 """Pass a case on to another desk: gate C, the new Task, and who still sees what."""
 
-from dataclasses import replace
-
 from hub.changes import Belonging, By, create
-from hub.consent.decide import Question, decide
-from hub.consent.read import ConsentFacts, read
 from hub.database import Session
 from hub.directory.stored import StoredDirectory
-from hub.disclosure import cases, grants
+from hub.disclosure import grants
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import FOR_FORMER, WHOLE, DataClass
+from hub.disclosure.classes import FOR_FORMER, DataClass
 from hub.disclosure.grants import Permit
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals import children, feed
 from hub.referrals.children import Asked, child_task
+from hub.referrals.gates import require_permit, resource_of
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.moves import OPEN
 from hub.referrals.records import grant_provenance
 from hub.referrals.route import route
 from hub.routing.facts import Desk
 from hub.routing.outcome import Decision
-from hub.store import resources as store
 
 
 def pass_on(
@@ -121,18 +117,6 @@ def tell_recipient(
             return
 
 
-def consent_facts(session: Session, case: Case) -> list[ConsentFacts]:
-    """Every Consent of a case as it now is."""
-    relatives = {
-        f"RelatedPerson/{id}": _resource(session, "RelatedPerson", id)
-        for _, id in cases.members(session, case.id, ("RelatedPerson",))
-    }
-    return [
-        read(_resource(session, "Consent", id), f"Consent/{id}", relatives)
-        for _, id in cases.members(session, case.id, ("Consent",))
-    ]
-
-
 def _ask(
     session: Session,
     knowledge: Knowledge,
@@ -142,8 +126,8 @@ def _ask(
     desk: Desk,
     why: str,
 ) -> None:
-    permit = _permit(session, knowledge, hub, case, desk)
-    parent = _resource(session, "Task", case.parent_task)
+    permit = require_permit(session, knowledge, hub, case, desk, onward=True)
+    parent = resource_of(session, "Task", case.parent_task)
     asked = Asked(desk.id, desk.name, (), why, None, replaces=old["id"])
     task = child_task(parent, case.parent_task, case, asked, hub.at)
     place = Belonging((case.id,), DataClass.STATUS, case.patient)
@@ -159,36 +143,6 @@ def _ask(
         desk.organisation,
         grant_id,
     )
-
-
-def _permit(
-    session: Session, knowledge: Knowledge, hub: By, case: Case, desk: Desk
-) -> Permit:
-    source = StoredDirectory(session).organisation(case.source)
-    decided = decide(
-        consent_facts(session, case),
-        knowledge.programmes[case.programme].consent,
-        Question(
-            patient=f"Patient/{case.patient}",
-            at=hub.at,
-            recipient=f"Organization/{desk.organisation}",
-            desk=f"HealthcareService/{desk.id}",
-            classes=WHOLE,
-            registered_items=frozenset(source.explanation_items)
-            if source
-            else frozenset(),
-            onward=True,
-        ),
-    )
-    if not isinstance(decided, Permit):
-        raise FhirError(*decided)
-    return replace(decided, consent=_versioned(session, decided.consent))
-
-
-def _versioned(session: Session, reference: str) -> str:
-    kind, _, id = reference.partition("/")
-    stored = store.read(session, kind, id, store.hub_sees_all)
-    return f"{reference}/_history/{stored.version if stored else 1}"
 
 
 def _receiving_desk(session: Session, old: Resource) -> Desk:
@@ -209,8 +163,8 @@ def _route_again(
         directory,
         knowledge.programmes[case.programme],
         directory.organisation(case.source) or case.source,
-        _resource(session, "Patient", case.patient),
-        _resource(session, "ServiceRequest", case.service_request),
+        resource_of(session, "Patient", case.patient),
+        resource_of(session, "ServiceRequest", case.service_request),
         hub.at.astimezone(JST).date(),
         left=frozenset(left),
     )
@@ -231,10 +185,3 @@ def _still_in_charge(
         and desk.organisation == organisation
         for task in children.of_case(session, case)
     )
-
-
-def _resource(session: Session, kind: str, id: str) -> Resource:
-    stored = store.read(session, kind, id, store.hub_sees_all)
-    if stored is None:
-        raise LookupError(f"{kind}/{id} is in a case but not in the store")
-    return stored.resource()

@@ -16,10 +16,10 @@ from hub.fhir import dates
 from hub.fhir.json import Resource
 from hub.referrals import children, feed
 from hub.referrals.advance import settle_parent
+from hub.referrals.gates import consent_facts
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import coded
 from hub.referrals.moves import OPEN
-from hub.referrals.transfer import consent_facts
 
 _REASON = {"text": "同意の撤回 / consent withdrawn"}
 

@@ -1,0 +1,75 @@
+"""Consent asked again: gate B at acceptance, gate C at transfer (workflow.md §5)."""
+
+from dataclasses import replace
+
+from hub.changes import By
+from hub.consent.decide import Question, decide
+from hub.consent.read import ConsentFacts, read
+from hub.database import Session
+from hub.directory.stored import StoredDirectory
+from hub.disclosure import cases
+from hub.disclosure.cases import Case
+from hub.disclosure.classes import WHOLE
+from hub.disclosure.grants import Permit
+from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError
+from hub.referrals.knowledge import Knowledge
+from hub.routing.facts import Desk
+from hub.store import resources as store
+from hub.store.visibility import hub_sees_all
+
+
+def consent_facts(session: Session, case: Case) -> list[ConsentFacts]:
+    """Every Consent of a case as it now is."""
+    relatives = {
+        f"RelatedPerson/{id}": resource_of(session, "RelatedPerson", id)
+        for _, id in cases.members(session, case.id, ("RelatedPerson",))
+    }
+    return [
+        read(resource_of(session, "Consent", id), f"Consent/{id}", relatives)
+        for _, id in cases.members(session, case.id, ("Consent",))
+    ]
+
+
+def require_permit(
+    session: Session,
+    knowledge: Knowledge,
+    by: By,
+    case: Case,
+    desk: Desk,
+    *,
+    onward: bool,
+) -> Permit:
+    """The permit for one desk as the case's Consents now stand; FhirError if none."""
+    source = StoredDirectory(session).organisation(case.source)
+    items = frozenset(source.explanation_items) if source else frozenset()
+    decided = decide(
+        consent_facts(session, case),
+        knowledge.programmes[case.programme].consent,
+        Question(
+            patient=f"Patient/{case.patient}",
+            at=by.at,
+            recipient=f"Organization/{desk.organisation}",
+            desk=f"HealthcareService/{desk.id}",
+            classes=WHOLE,
+            registered_items=items,
+            onward=onward,
+        ),
+    )
+    if not isinstance(decided, Permit):
+        raise FhirError(*decided)
+    return replace(decided, consent=_versioned(session, decided.consent))
+
+
+def _versioned(session: Session, reference: str) -> str:
+    kind, _, id = reference.partition("/")
+    stored = store.read(session, kind, id, hub_sees_all)
+    return f"{reference}/_history/{stored.version if stored else 1}"
+
+
+def resource_of(session: Session, kind: str, id: str) -> Resource:
+    """A resource of a case as it is; the hub's own reading."""
+    stored = store.read(session, kind, id, hub_sees_all)
+    if stored is None:
+        raise LookupError(f"{kind}/{id} is in a case but not in the store")
+    return stored.resource()

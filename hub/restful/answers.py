@@ -1,0 +1,78 @@
+"""Answers on the wire: resources, outcomes, headers (rest.md F1, F15, F18)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from hub.fhir.json import encode
+from hub.fhir.outcome import Issue, operation_outcome
+from hub.store.resources import Stored
+
+FHIR_JSON = "application/fhir+json"
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns; frozen, so it may outlive the transaction."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = FHIR_JSON
+
+
+def to_response(answer: Answer, request_id: str, correlation_id: str) -> Response:
+    """The Starlette response of an answer."""
+    headers = {**_NO_STORE, **answer.headers}
+    if request_id:
+        headers["X-Request-ID"] = request_id
+    if correlation_id:
+        headers["X-Correlation-ID"] = correlation_id
+    if not answer.body:
+        return Response(status_code=answer.status, headers=headers)
+    return Response(
+        answer.body, answer.status, headers=headers, media_type=answer.media_type
+    )
+
+
+def of_resource(
+    stored: Stored, status: int = 200, location: str | None = None
+) -> Answer:
+    """The stored bytes as they are, with version headers."""
+    return Answer(status, stored.body, version_headers(stored, location))
+
+
+def version_headers(stored: Stored, location: str | None = None) -> dict[str, str]:
+    """ETag, Last-Modified and, for a new version, Location."""
+    headers = {
+        "ETag": stored.etag,
+        "Last-Modified": format_datetime(
+            stored.last_updated.replace(microsecond=0), usegmt=True
+        ),
+    }
+    if location:
+        headers["Location"] = location
+    return headers
+
+
+def of_json(resource: Mapping[str, Any], status: int = 200) -> Answer:
+    """A resource the hub made for this answer."""
+    return Answer(status, encode(resource))
+
+
+def of_issues(issues: Sequence[Issue], status: int) -> Answer:
+    """An OperationOutcome."""
+    headers = {}
+    if status == 401:  # noqa: PLR2004 - RFC 6750 §3
+        headers["WWW-Authenticate"] = "Bearer"
+        if issues[0].id == "HUB-AUTH-002":
+            headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    if status == 403 and issues[0].id == "HUB-AUTH-003":  # noqa: PLR2004
+        headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    if status in (429, 503):
+        headers["Retry-After"] = "2"
+    return Answer(status, encode(operation_outcome(issues)), headers)

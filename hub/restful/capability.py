@@ -1,0 +1,104 @@
+"""The CapabilityStatement, made from the tables that serve the requests."""
+
+from typing import Any
+
+from hub.fhir.outcome import catalogue
+from hub.restful.hub import Hub
+from hub.restful.served import SERVED
+
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "route": ("HealthcareService",),
+    "explain-access": ("EpisodeOfCare",),
+}
+
+
+def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
+    """What `GET /metadata` answers; `date` is when the hub started (FHIR instant)."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{hub.base}/metadata",
+        "name": "TsunagiHub",
+        "title": "つなぎハブ",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": {"name": "Tsunagi Hub"},
+        "implementation": {"description": "つなぎハブ FHIR R4 API", "url": hub.base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": _limits(hub),
+                "security": _security(hub),
+                "resource": [_resource(hub, name) for name in sorted(SERVED)],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            }
+        ],
+    }
+
+
+def _limits(hub: Hub) -> str:
+    settings = hub.settings
+    return (
+        f"1 Bundle は {settings.max_bundle_entries} entry、本文は "
+        f"{settings.max_body_bytes} バイト、1ページは {settings.max_page_size} 件まで。"
+        f" Issues have stable ids ({len(catalogue())} of them)."
+    )
+
+
+def _security(hub: Hub) -> dict[str, Any]:
+    root = hub.settings.base_url.rstrip("/")
+    return {
+        "cors": False,
+        "service": [{"coding": [{"system": _SMART, "code": "SMART-on-FHIR"}]}],
+        "extension": [
+            {
+                "url": _OAUTH_URIS,
+                "extension": [
+                    {"url": "token", "valueUri": hub.settings.token_url},
+                    {"url": "introspect", "valueUri": f"{root}/oauth/introspect"},
+                    {"url": "revoke", "valueUri": f"{root}/oauth/revoke"},
+                ],
+            }
+        ],
+    }
+
+
+def _resource(hub: Hub, name: str) -> dict[str, Any]:
+    interactions = SERVED[name]
+    declared = hub.declared.get(name, {})
+    found: dict[str, Any] = {
+        "type": name,
+        "interaction": [{"code": code} for code in interactions],
+        "versioning": "versioned-update" if name == "Task" else "versioned",
+        "readHistory": "vread" in interactions,
+        "updateCreate": False,
+        "conditionalCreate": "create" in interactions,
+        "referencePolicy": ["literal", "local"],
+    }
+    if name != "AuditEvent" and "search-type" in interactions:
+        found["searchParam"] = [
+            {"name": code, "type": parameter.type}
+            for code, parameter in sorted(declared.items())
+        ]
+    if name == "AuditEvent":
+        found["searchParam"] = [
+            {"name": "patient", "type": "reference"},
+            {"name": "agent", "type": "reference"},
+            {"name": "action", "type": "token"},
+            {"name": "date", "type": "date"},
+        ]
+    operations = [code for code, types in OPERATIONS.items() if name in types]
+    if operations:
+        found["operation"] = [
+            {
+                "name": code,
+                "definition": f"{hub.base}/OperationDefinition/{code}",
+            }
+            for code in operations
+        ]
+    return found

@@ -1,0 +1,29 @@
+"""The running hub as the REST layer sees it: made once by `create_app`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.database import Database
+from hub.fhir.search import Declared
+from hub.referrals.knowledge import Knowledge
+from hub.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """`wake` tells the worker that something may be waiting in the outbox.
+
+    `link_key` signs the next links of searches; `declared` are the search
+    parameters of every served type.
+    """
+
+    settings: Settings
+    database: Database
+    knowledge: Knowledge
+    declared: Declared
+    link_key: bytes
+    wake: Callable[[], None]
+
+    @property
+    def base(self) -> str:
+        return self.settings.fhir_base
