@@ -10,9 +10,9 @@ _RELATION = {"delegated": 0, "statutory": 1}
 
 
 def is_valid(row: Row | Agreement, on: date) -> bool:
-    """True from `valid_from` on and before `valid_to`."""
+    """True from `valid_from` to `valid_to`, both days included (FHIR Period)."""
     return (row.valid_from is None or row.valid_from <= on) and (
-        row.valid_to is None or on < row.valid_to
+        row.valid_to is None or on <= row.valid_to
     )
 
 

@@ -22,7 +22,7 @@ class Desk:
 class Row:
     """One jurisdiction row: `desk` answers for `municipality` (JIS X 0402).
 
-    Valid from `valid_from` on and before `valid_to` (None: open). With
+    Valid from `valid_from` to `valid_to`, both days included (None: open). With
     `neighbourhoods` it holds only for addresses that name one of them. `confirmed`
     means that a named person confirmed a row of confidence C (handbook D-21).
     `id` and `version` name the row in the trace.
