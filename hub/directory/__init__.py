@@ -1,0 +1,1 @@
+"""The directory: organisations, desks, endpoints, jurisdictions, agreements (mCSD)."""

@@ -1,0 +1,53 @@
+"""What `decide` answers: a Decision and, step by step, why."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hub.routing.facts import Desk
+
+Priority = Literal["routine", "urgent", "asap", "stat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the trace, in Japanese (`ja`) and English (`en`).
+
+    `rule` names the part of the rule that spoke, `row` the table row it read with
+    its `version` and `confidence` (A named by a source, B inferred, C unconfirmed).
+    """
+
+    rule: str
+    ja: str
+    en: str
+    row: str | None = None
+    version: str | None = None
+    confidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where the referral goes first and where it is to be passed on to.
+
+    `initial` receives it; None together with `advise` means that the source only
+    advises (KG-12), None with `missing` names what to ask for. `onward` is the desk
+    of residence the case is proposed to be passed on to; None when that is the same
+    desk or there is none. Its transfer is an act of the desk that holds the case;
+    `unconfirmed` names those of "initial" and "onward" that rest on a row of
+    confidence C alone, which a person confirms first (D-21). `candidates` are
+    municipality codes an undecided address may mean.
+    """
+
+    initial: Desk | None = None
+    onward: Desk | None = None
+    business_status: Literal["address-unknown"] | None = None
+    advise: bool = False
+    missing: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    unconfirmed: tuple[Literal["initial", "onward"], ...] = ()
+    trace: tuple[Step, ...] = ()
+    priority: Priority | None = None
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """True when the onward desk rests on an unconfirmed row: shown, never moved."""
+        return "onward" in self.unconfirmed
