@@ -7,7 +7,7 @@ silence: what is not understood is refused, or under lenient handling named.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from hub.fhir import search_values as values
 from hub.fhir.outcome import FhirError, issue
@@ -36,6 +36,7 @@ _MODIFIERS: dict[str, frozenset[str]] = {
 }
 _SUMMARIES = frozenset({"true", "false", "text", "data", "count"})
 _TOTALS = {"none": "none", "accurate": "accurate", "estimate": "accurate"}
+_CONTROL = re.compile("[\x00-\x1f\ud800-\udfff]")  # security.md J8
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
@@ -143,15 +144,15 @@ def parse(
     types, rest = _types(resource_type, pairs, declared)
     reader = _Reader(types, declared, base_url)
     query = Query(types=types)
-    for number, (name, text) in rest:
+    for position, (name, text) in rest:
         if name in TRANSPORT:
             continue
         try:
-            query = reader.read(query, name, text, number)
+            query = reader.read(query, name, text, position)
         except _UnknownError:
             if not lenient:
-                _refuse("001", number=number)
-            query = replace(query, ignored=(*query.ignored, number))
+                _refuse("001", position=position)
+            query = replace(query, ignored=(*query.ignored, position))
         else:
             query = replace(query, understood=(*query.understood, (name, text)))
     _require_bounded(query)
@@ -169,9 +170,9 @@ def conditional(
     Raises as `parse`, and HUB-SEARCH-009 when nothing selects: no criterion at all
     would match everything.
     """
-    for number, (name, _text) in enumerate(pairs, 1):
+    for position, (name, _text) in enumerate(pairs, 1):
         if name.partition(":")[0] in RESULT | TRANSPORT:
-            _refuse("001", number=number)
+            _refuse("001", position=position)
     query = parse(resource_type, pairs, declared, base_url=base_url)
     if not query.criteria:
         _refuse("009")
@@ -208,7 +209,7 @@ class _UnknownError(Exception):
     """The parameter is not declared for this type."""
 
 
-def _refuse(number: str, **fields: object) -> NoReturn:
+def _refuse(number: str, /, **fields: Any) -> NoReturn:
     raise FhirError(issue(f"HUB-SEARCH-{number}", **fields))
 
 
@@ -246,7 +247,9 @@ class _Reader:
     ) -> None:
         self.types, self.declared, self.base_url = types, declared, base_url
 
-    def read(self, query: Query, name: str, text: str, number: int) -> Query:
+    def read(self, query: Query, name: str, text: str, position: int) -> Query:
+        if _CONTROL.search(name + text):
+            _refuse("013", position=position)
         bare, _, modifier = name.partition(":")
         if bare in REFUSED:
             _refuse("003", name=bare)
@@ -257,20 +260,20 @@ class _Reader:
             return replace(query, sort=self._sort(text))
         if name in RESULT:
             return _result(query, name, text)
-        criterion = self.criterion(self.types, name, text, 0, number)
+        criterion = self.criterion(self.types, name, text, 0, position)
         return replace(query, criteria=(*query.criteria, criterion))
 
     def criterion(
-        self, types: tuple[str, ...], name: str, text: str, depth: int, number: int
+        self, types: tuple[str, ...], name: str, text: str, depth: int, position: int
     ) -> Criterion:
-        """`number` is the position of the pair: what an error may name."""
+        """`position` is that of the pair (1 = first): what an error may name."""
         if name.startswith("_has:"):
-            return self._has(name, text, depth, number)
+            return self._has(name, text, depth, position)
         head, dot, rest = name.partition(".")
         code, _, modifier = head.partition(":")
         parameter = self._parameter(types, code)
         if dot:
-            return self._chain(parameter, modifier, rest, text, depth, number)
+            return self._chain(parameter, modifier, rest, text, depth, position)
         return self._match(parameter, modifier or None, text)
 
     def _parameter(self, types: tuple[str, ...], code: str) -> Parameter:
@@ -280,17 +283,17 @@ class _Reader:
             raise _UnknownError
         return first
 
-    def _has(self, name: str, text: str, depth: int, number: int) -> Has:
+    def _has(self, name: str, text: str, depth: int, position: int) -> Has:
         parts = name.split(":", 3)
         if len(parts) != 4:  # noqa: PLR2004 - _has:Type:reference:parameter
-            _refuse("006", number=number)
+            _refuse("006", position=position)
         _require_depth(depth)
         _, source, code, rest = parts
         parameter = self._parameter((source,), code)
         points_here = {*parameter.targets} & {"*", *self.types}
         if parameter.type != "reference" or (depth == 0 and not points_here):
-            _refuse("006", number=number)
-        inner = self.criterion((source,), rest, text, depth + 1, number)
+            _refuse("006", position=position)
+        inner = self.criterion((source,), rest, text, depth + 1, position)
         return Has(source, parameter, inner)
 
     def _chain(
@@ -300,13 +303,13 @@ class _Reader:
         rest: str,
         text: str,
         depth: int,
-        number: int,
+        position: int,
     ) -> Chain:
         _require_depth(depth)
         branches = []
-        for target in self._targets(parameter, only, number):
+        for target in self._targets(parameter, only, position):
             try:
-                inner = self.criterion((target,), rest, text, depth + 1, number)
+                inner = self.criterion((target,), rest, text, depth + 1, position)
             except _UnknownError:
                 continue  # another target type may know it
             branches.append((target, inner))
@@ -314,14 +317,16 @@ class _Reader:
             raise _UnknownError
         return Chain(parameter, tuple(branches))
 
-    def _targets(self, parameter: Parameter, only: str, number: int) -> tuple[str, ...]:
+    def _targets(
+        self, parameter: Parameter, only: str, position: int
+    ) -> tuple[str, ...]:
         if parameter.type != "reference":
-            _refuse("006", number=number)
+            _refuse("006", position=position)
         allowed = parameter.targets
         if "*" in allowed:
             allowed = tuple(self.declared)
         if only and only not in allowed:
-            _refuse("006", number=number)
+            _refuse("006", position=position)
         return (only,) if only else allowed
 
     def _match(self, parameter: Parameter, modifier: str | None, text: str) -> Match:

@@ -15,15 +15,51 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TYPES = tuple(
-    """Appointment AuditEvent Binary Bundle CapabilityStatement CarePlan CareTeam
-    ClinicalImpression CodeSystem Communication Composition ConceptMap Condition
-    Consent DocumentReference Encounter Endpoint EpisodeOfCare FamilyMemberHistory
-    Group HealthcareService List Location Measure MeasureReport Observation
-    OperationDefinition Organization OrganizationAffiliation Patient PlanDefinition
-    Practitioner PractitionerRole Provenance Questionnaire QuestionnaireResponse
-    RelatedPerson RiskAssessment SearchParameter ServiceRequest
-    StructureDefinition Subscription Task ValueSet""".split()
+TYPES = (
+    "Appointment",
+    "AuditEvent",
+    "Binary",
+    "Bundle",
+    "CapabilityStatement",
+    "CarePlan",
+    "CareTeam",
+    "ClinicalImpression",
+    "CodeSystem",
+    "Communication",
+    "Composition",
+    "ConceptMap",
+    "Condition",
+    "Consent",
+    "DocumentReference",
+    "Encounter",
+    "Endpoint",
+    "EpisodeOfCare",
+    "FamilyMemberHistory",
+    "Group",
+    "HealthcareService",
+    "List",
+    "Location",
+    "Measure",
+    "MeasureReport",
+    "Observation",
+    "OperationDefinition",
+    "Organization",
+    "OrganizationAffiliation",
+    "Patient",
+    "PlanDefinition",
+    "Practitioner",
+    "PractitionerRole",
+    "Provenance",
+    "Questionnaire",
+    "QuestionnaireResponse",
+    "RelatedPerson",
+    "RiskAssessment",
+    "SearchParameter",
+    "ServiceRequest",
+    "StructureDefinition",
+    "Subscription",
+    "Task",
+    "ValueSet",
 )
 OUTPUT = Path(__file__).with_name("search_parameters.json")
 
@@ -86,8 +122,8 @@ class Definitions:
         for path in (f"{at}.{name}", f"{at}.{name}[x]"):
             element = self.elements.get(path)
             if element and "contentReference" in element:
-                path = element["contentReference"].removeprefix("#")
-                return path, {**element, "type": [{"code": "BackboneElement"}]}
+                same_as = element["contentReference"].removeprefix("#")
+                return same_as, {**element, "type": [{"code": "BackboneElement"}]}
             if element:
                 return path, element
         return None
@@ -290,10 +326,9 @@ def main(package: Path, output: Path = OUTPUT) -> None:
         for name, rows in table["parameters"].items()
     ]
     unsupported = json.dumps(table["unsupported"], indent=1)
+    parameters = ",\n".join(lines)
     output.write_text(
-        '{"parameters": {\n'
-        + ",\n".join(lines)
-        + f'\n}},\n"unsupported": {unsupported}}}\n',
+        f'{{"parameters": {{\n{parameters}\n}},\n"unsupported": {unsupported}}}\n',
         "utf-8",
     )
 
