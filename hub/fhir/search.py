@@ -344,6 +344,8 @@ class _Reader:
             found = tuple(read(piece) for piece in values.pieces(text, ","))
         except ValueError:
             _refuse("002", parameter=parameter.code)
+        if modifier == "missing" and len(found) > 1:
+            _refuse("002", parameter=parameter.code)
         return Match(parameter, modifier, found)
 
     def _is_target(self, parameter: Parameter, name: str) -> bool:
