@@ -1,0 +1,341 @@
+"""One element of a resource to index rows, by datatype (search.html, R4 4.0.1).
+
+A value that is not what its datatype promises gives no row: validation is the place
+that refuses it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from hub.fhir.references import split
+from hub.fhir.search_values import BEGINNING, END, date_range
+from hub.store.folding import fold
+from hub.store.parameters import Definition, bounded, system_number
+
+Row = dict[str, Any]
+
+PREFIX = 100  # folded characters that the index of strings holds
+_LARGEST = 1e300
+_HUMAN_NAME = ("family", "given", "prefix", "suffix", "text")
+_ADDRESS = ("line", "city", "district", "state", "country", "postalCode", "text")
+_NUMBERS = frozenset({"integer", "decimal", "positiveInt", "unsignedInt"})
+
+
+@dataclass(slots=True)
+class Found:
+    """Rows without `key` and `n`, by table; `base_url` is the hub's own FHIR base."""
+
+    base_url: str
+    token: list[Row] = field(default_factory=list)
+    string: list[Row] = field(default_factory=list)
+    reference: list[Row] = field(default_factory=list)
+    date: list[Row] = field(default_factory=list)
+    quantity: list[Row] = field(default_factory=list)
+    uri: list[Row] = field(default_factory=list)
+
+
+Emit = Callable[[Any, Found], None]
+
+
+def emitter(definition: Definition, path: dict[str, Any]) -> Emit:
+    """The function that indexes what stands at the end of `path` (`build.build`)."""
+    datatype = path["as"]
+    if datatype == "present":
+        return _present(definition.number, path["names"])
+    if definition.parameter.type == "token":
+        return _token(definition, datatype, path.get("system"))
+    if definition.parameter.type == "reference":
+        return _reference(definition, datatype, path.get("to"))
+    makers: dict[str, Callable[[int, str], Emit]] = {
+        "string": _string,
+        "date": _date,
+        "uri": _uri,
+        "number": _quantity,
+        "quantity": _quantity,
+    }
+    return makers[definition.parameter.type](definition.number, datatype)
+
+
+def _present(parameter: int, names: list[str]) -> Emit:
+    """`x.exists() and x != false`: true or false for every resource."""
+
+    def emit(value: Any, found: Found) -> None:
+        is_so = any(value.get(name, False) is not False for name in names)
+        found.token.append(_token_row(parameter, "true" if is_so else "false"))
+
+    return emit
+
+
+def _token(definition: Definition, datatype: str, implied: str | None) -> Emit:
+    match datatype:
+        case "CodeableConcept":
+            return _concept(definition)
+        case "Coding" | "Quantity":
+            return _coding(definition)
+        case "Identifier":
+            return _identifier(definition)
+        case "ContactPoint":
+            return _contact(definition.number)
+    return _code(definition.number, system_number(implied))
+
+
+def _token_row(parameter: int, code: str, system: int = 0) -> Row:
+    return {"parameter": parameter, "code": bounded(code), "system": system}
+
+
+def _code(parameter: int, system: int) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is bool:
+            value = "true" if value else "false"
+        if type(value) is str:
+            found.token.append(_token_row(parameter, value, system))
+
+    return emit
+
+
+def _coding(definition: Definition) -> Emit:
+    parameter, text = definition.number, definition.text_number
+
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        code, display = value.get("code"), value.get("display")
+        if type(code) is str:
+            system = system_number(value.get("system"))
+            found.token.append(_token_row(parameter, code, system))
+        if type(display) is str:
+            found.string.append(_string_row(text, display))
+
+    return emit
+
+
+def _concept(definition: Definition) -> Emit:
+    coding, text = _coding(definition), definition.text_number
+
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        for item in value.get("coding", ()):
+            coding(item, found)
+        words = value.get("text")
+        if type(words) is str:
+            found.string.append(_string_row(text, words))
+
+    return emit
+
+
+def _identifier(definition: Definition) -> Emit:
+    parameter, text = definition.number, definition.text_number
+
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        _add_identifier(parameter, value, found)
+        kind = value.get("type")
+        if type(kind) is dict and type(kind.get("text")) is str:
+            found.string.append(_string_row(text, kind["text"]))
+
+    return emit
+
+
+def _add_identifier(parameter: int, value: Row, found: Found) -> None:
+    code = value.get("value")
+    if type(code) is str:
+        system = system_number(value.get("system"))
+        found.token.append(_token_row(parameter, code, system))
+
+
+def _contact(parameter: int) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        written = value.get("value") if type(value) is dict else None
+        if type(written) is not str:
+            return
+        found.token.append(_token_row(parameter, written))
+        # One telephone number is written with and without hyphens.
+        digits = "".join(c for c in written if c.isdigit())
+        if value.get("system") in ("phone", "fax", "sms") and digits != written:
+            found.token.append(_token_row(parameter, digits))
+
+    return emit
+
+
+def _string_row(parameter: int, text: str) -> Row:
+    folded = fold(text)
+    return {
+        "parameter": parameter,
+        "value": folded[:PREFIX],
+        "rest": folded if len(folded) > PREFIX else None,
+        "exact": text if text != folded else None,
+    }
+
+
+def _string(parameter: int, datatype: str) -> Emit:
+    def text(value: Any, found: Found) -> None:
+        if type(value) is str:
+            found.string.append(_string_row(parameter, value))
+
+    match datatype:
+        case "HumanName":
+            return _parts(text, _HUMAN_NAME)
+        case "Address":
+            return _parts(text, _ADDRESS)
+        case "CodeableConcept":
+            return _parts(text, ("text",))
+    return text
+
+
+def _parts(each: Emit, names: tuple[str, ...]) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        for name in names:
+            part = value.get(name)
+            for item in part if type(part) is list else (part,):
+                each(item, found)
+
+    return emit
+
+
+def _reference_row(parameter: int, type_: str, id_: str, version: str = "") -> Row:
+    return {
+        "parameter": parameter,
+        "target_id": bounded(id_),
+        "target_type": type_,
+        "version": bounded(version),
+    }
+
+
+def _reference(definition: Definition, datatype: str, to: str | None) -> Emit:
+    parameter, other = definition.number, definition.identifier_number
+
+    def canonical(value: Any, found: Found) -> None:
+        if type(value) is str:
+            url, _, version = value.partition("|")
+            found.reference.append(_reference_row(parameter, "", url, version))
+
+    def reference(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        target, identifier = value.get("reference"), value.get("identifier")
+        if type(target) is str and not target.startswith("#"):
+            here = split(target, found.base_url)
+            if to in (None, here[0] if here else _tail(target)):
+                row = _reference_row(parameter, *(here or ("", target)))
+                found.reference.append(row)
+        if type(identifier) is dict and to in (None, value.get("type")):
+            _add_identifier(other, identifier, found)
+
+    return reference if datatype == "Reference" else canonical
+
+
+def _tail(url: str) -> str:
+    """The type that a foreign absolute reference names: `…/Patient/1`."""
+    parts = url.rsplit("/", 2)
+    return parts[1] if len(parts) == 3 else ""  # noqa: PLR2004 - base, type, id
+
+
+def _date(parameter: int, datatype: str) -> Emit:
+    match datatype:
+        case "Period":
+            return _period(parameter)
+        case "Timing":
+            return _timing(parameter)
+    return _moment(parameter)
+
+
+def _date_row(parameter: int, low: int, high: int) -> Row:
+    return {"parameter": parameter, "low": low, "high": high}
+
+
+def _moment(parameter: int) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        try:
+            found.date.append(_date_row(parameter, *date_range(value)))
+        except (ValueError, TypeError):
+            return
+
+    return emit
+
+
+def _period(parameter: int) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict or not {"start", "end"} & value.keys():
+            return
+        try:
+            low = date_range(value["start"])[0] if "start" in value else BEGINNING
+            high = date_range(value["end"])[1] if "end" in value else END
+        except (ValueError, TypeError):
+            return
+        found.date.append(_date_row(parameter, low, high))
+
+    return emit
+
+
+def _timing(parameter: int) -> Emit:
+    moment, period = _moment(parameter), _period(parameter)
+
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict:
+            return
+        for item in value.get("event", ()):
+            moment(item, found)
+        repeat = value.get("repeat")
+        if type(repeat) is dict:
+            period(repeat.get("boundsPeriod"), found)
+
+    return emit
+
+
+def _uri(parameter: int, _datatype: str) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is str:
+            found.uri.append({"parameter": parameter, "value": bounded(value)})
+
+    return emit
+
+
+def _quantity(parameter: int, datatype: str) -> Emit:
+    def number(value: Any, found: Found) -> None:
+        if _is_number(value):
+            found.quantity.append(_quantity_row(parameter, value, value, {}))
+
+    def quantity(value: Any, found: Found) -> None:
+        if type(value) is not dict or not _is_number(value.get("value")):
+            return
+        amount, comparator = value["value"], str(value.get("comparator", ""))
+        low = -_LARGEST if comparator.startswith("<") else amount
+        high = _LARGEST if comparator.startswith(">") else amount
+        found.quantity.append(_quantity_row(parameter, low, high, value))
+
+    if datatype == "Range":
+        return _range(parameter)
+    return number if datatype in _NUMBERS else quantity
+
+
+def _range(parameter: int) -> Emit:
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is not dict or not {"low", "high"} & value.keys():
+            return
+        first, last = value.get("low", {}), value.get("high", {})
+        low, high = first.get("value", -_LARGEST), last.get("value", _LARGEST)
+        if _is_number(low) and _is_number(high):
+            found.quantity.append(_quantity_row(parameter, low, high, first or last))
+
+    return emit
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and type(value) is not bool
+
+
+def _quantity_row(parameter: int, low: Any, high: Any, unit: Row) -> Row:
+    return {
+        "parameter": parameter,
+        "low": float(low),
+        "high": float(high),
+        "system": system_number(unit.get("system")),
+        "code": bounded(unit.get("code") or unit.get("currency") or ""),
+        "unit": bounded(unit.get("unit") or ""),
+    }

@@ -1,0 +1,216 @@
+"""Resources and their versions: create, update, delete, read, vread, history.
+
+The bytes that are stored are the bytes that are answered. Reads never parse them.
+"""
+
+import threading
+import time
+from datetime import datetime
+from secrets import randbits
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import bindparam, select
+from sqlalchemy import update as sql_update
+
+from hub.database import Session, collect, flush
+from hub.fhir.dates import from_micros, instant, micros
+from hub.fhir.json import Resource, encode
+from hub.fhir.outcome import FhirError, issue
+from hub.store import extract, index
+from hub.store.history import History, history
+from hub.store.stored import Stored, StoredRow, columns, from_row
+from hub.store.tables import resource as current
+from hub.store.tables import resource_version as former
+from hub.store.visibility import Visible
+
+__all__ = [
+    "History",
+    "Stored",
+    "create",
+    "delete",
+    "history",
+    "read",
+    "update",
+    "vread",
+]
+
+# Built once: making a statement costs as much as running it.
+_OF = {
+    table: select(*columns(table)).where(
+        table.c.type == bindparam("type"), table.c.id == bindparam("id")
+    )
+    for table in (current, former)
+}
+_CURRENT = _OF[current].add_columns(current.c.key)
+
+
+class _Keys:
+    """Integer keys in the order of creation, without asking the database.
+
+    Microseconds since 2020 and 12 random bits. Only writing transactions take keys,
+    and the database lets one write at a time, so two processes do not meet either;
+    the primary key would refuse it if clocks ever conspired.
+    """
+
+    _SINCE = 1_577_836_800_000_000
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def next(self) -> int:
+        moment = time.time_ns() // 1000 - self._SINCE
+        with self._lock:
+            self._last = max(self._last + 1, moment << 12 | randbits(12))
+            return self._last
+
+
+_keys = _Keys()
+
+
+def create(
+    session: Session,
+    resource: Resource,
+    *,
+    id: str | None,
+    at: datetime,
+    base_url: str = "",
+) -> Stored:
+    """Store a new resource as version 1; a random id unless `id` is given.
+
+    `resource` is left as it is; in the stored copy `id`, `meta.versionId` and
+    `meta.lastUpdated` are ours and everything else is untouched. `at` is the moment
+    of the write, taken inside the transaction (polling relies on it); it is kept in
+    whole milliseconds, as instants show. The rows are written at the next flush.
+    An `id` in use is an IntegrityError there: look first.
+    """
+    new = _stamp(resource, id or str(uuid4()), 1, at)
+    key = _keys.next()
+    collect(session, current, [{"key": key, **_columns(new)}])
+    index.add(session, key, extract.rows(resource, base_url))
+    return new
+
+
+def update(
+    session: Session,
+    resource: Resource,
+    *,
+    expected: int | None,
+    at: datetime,
+    base_url: str = "",
+) -> Stored:
+    """Store the next version of `resource["id"]`; a deleted one comes back.
+
+    `expected` is the version the writer has seen, None when it does not say.
+    Raises FhirError HUB-REST-008 (412) when another version is current, and
+    HUB-REST-001 (404) when there is no such resource.
+    """
+    resource_type, id_ = resource["resourceType"], resource["id"]
+    found = _require(session, resource_type, id_, expected)
+    new = _stamp(resource, id_, found.version + 1, _after(found, at))
+    _replace(session, found, new)
+    before = extract.rows(from_row(found).resource(), base_url) if found.body else {}
+    index.change(session, found.key, before, extract.rows(resource, base_url))
+    return new
+
+
+def delete(
+    session: Session,
+    resource_type: str,
+    id: str,
+    *,
+    expected: int | None,
+    at: datetime,
+) -> Stored:
+    """Mark as deleted, which is a version of its own; the former ones stay.
+
+    Deleting what is deleted changes nothing and returns that version. Raises as
+    `update`.
+    """
+    found = _require(session, resource_type, id, expected)
+    if found.deleted:
+        return from_row(found)
+    moment = _after(found, at)
+    new = Stored(resource_type, id, found.version + 1, moment, b"", deleted=True)
+    _replace(session, found, new)
+    index.clear(session, found.key)
+    return new
+
+
+def read(
+    session: Session, resource_type: str, id: str, visible: Visible
+) -> Stored | None:
+    """The current version, deleted or not; None when absent or not `visible`."""
+    flush(session)
+    query = _OF[current].where(visible(current))
+    row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+    return from_row(row) if row else None
+
+
+def vread(
+    session: Session, resource_type: str, id: str, version: int, visible: Visible
+) -> Stored | None:
+    """That version, deleted or not; None when absent or not `visible`."""
+    flush(session)
+    for table in (current, former):
+        query = _OF[table].where(table.c.version == version, visible(table))
+        row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+        if row:
+            return from_row(row)
+    return None
+
+
+def _require(
+    session: Session, resource_type: str, id: str, expected: int | None
+) -> StoredRow:
+    flush(session)
+    found = session.execute(_CURRENT, {"type": resource_type, "id": id}).one_or_none()
+    if found is None:
+        raise FhirError(issue("HUB-REST-001"))
+    if expected not in (None, found.version):
+        raise FhirError(issue("HUB-REST-008"))
+    return found
+
+
+def _replace(session: Session, found: StoredRow, new: Stored) -> None:
+    """Compare and set: the one UPDATE decides between two writers."""
+    done = session.execute(
+        sql_update(current).where(
+            current.c.key == found.key, current.c.version == found.version
+        ),
+        _columns(new),
+    )
+    if done.rowcount != 1:
+        raise FhirError(issue("HUB-REST-008"))
+    collect(session, former, [found._asdict()])
+
+
+def _stamp(resource: Resource, id: str, version: int, at: datetime) -> Stored:
+    moment = _whole(at)
+    meta = dict(resource.get("meta", {}))
+    meta |= {"versionId": str(version), "lastUpdated": instant(moment)}
+    # The stamped elements come first, the rest in the order received.
+    stamped = {"resourceType": resource["resourceType"], "id": id, "meta": meta}
+    body = encode(stamped | {k: v for k, v in resource.items() if k not in stamped})
+    return Stored(resource["resourceType"], id, version, moment, body)
+
+
+def _after(found: StoredRow, at: datetime) -> datetime:
+    # A clock set back must not turn the order of versions around.
+    return max(_whole(at), from_micros(found.last_updated))
+
+
+def _whole(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _columns(stored: Stored) -> dict[str, Any]:
+    return {
+        "type": stored.type,
+        "id": stored.id,
+        "version": stored.version,
+        "last_updated": micros(stored.last_updated),
+        "deleted": stored.deleted,
+        "body": stored.body,
+    }

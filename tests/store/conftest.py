@@ -1,0 +1,121 @@
+"""A real database of each kind, and the store's functions in short."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from hub.database import Database, metadata
+from hub.fhir.search import parse
+from hub.store import resources, tables
+from hub.store.parameters import declared
+from hub.store.search import search
+from hub.store.visibility import hub_sees_all
+
+POSTGRES = os.environ.get("TSUNAGI_TEST_POSTGRES")
+BASE = "https://hub.example/fhir/R4"
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        yield from _opened(f"sqlite:///{tmp_path / 'store.db'}")
+        return
+    if not POSTGRES:
+        pytest.skip("TSUNAGI_TEST_POSTGRES is not set")
+    with _postgres_database() as url:
+        yield from _opened(url)
+
+
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    metadata.create_all(
+        database.engine,
+        tables=[tables.resource, tables.resource_version, *tables.INDEXES],
+    )
+    yield database
+    database.close()
+
+
+class _postgres_database:  # noqa: N801 - reads as a function in a with statement
+    """A fresh database on the server under test, dropped on leaving."""
+
+    def __enter__(self) -> str:
+        server = make_url(POSTGRES or "").set(drivername="postgresql+psycopg")
+        self.engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        self.name = f"store_{uuid.uuid4().hex}"
+        self._run(f'CREATE DATABASE "{self.name}"')
+        return server.set(database=self.name).render_as_string(hide_password=False)
+
+    def __exit__(self, *_error: object) -> None:
+        self._run(f'DROP DATABASE "{self.name}" WITH (FORCE)')
+        self.engine.dispose()
+
+    def _run(self, statement: str) -> None:
+        with self.engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+class Store:
+    """The store with a clock that ticks a second a write, seen by the hub."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.at = START
+
+    def tick(self) -> datetime:
+        self.at += timedelta(seconds=1)
+        return self.at
+
+    def create(self, *documents: dict, **over) -> list[resources.Stored]:
+        with self.database.transaction() as session:
+            return [
+                resources.create(
+                    session,
+                    document,
+                    id=over.get("id", document.get("id")),
+                    at=self.tick(),
+                    base_url=BASE,
+                )
+                for document in documents
+            ]
+
+    def update(self, document: dict, expected: int | None = None) -> resources.Stored:
+        with self.database.transaction() as session:
+            return resources.update(
+                session, document, expected=expected, at=self.tick(), base_url=BASE
+            )
+
+    def delete(self, type_: str, id_: str, expected=None) -> resources.Stored:
+        with self.database.transaction() as session:
+            return resources.delete(
+                session, type_, id_, expected=expected, at=self.tick()
+            )
+
+    def read(self, type_: str, id_: str, visible=hub_sees_all):
+        with self.database.transaction(write=False) as session:
+            return resources.read(session, type_, id_, visible)
+
+    def search(self, url: str, visible=hub_sees_all, **page):
+        type_, _, query = url.partition("?")
+        pairs = parse_qsl(query, keep_blank_values=True)
+        parsed = parse(type_, pairs, declared(), base_url=BASE)
+        with self.database.transaction(write=False) as session:
+            return search(session, type_, parsed, visible, **page)
+
+    def ids(self, url: str, visible=hub_sees_all) -> list[str]:
+        """The ids of the matches of one page, sorted unless `_sort` is asked for."""
+        found = [m.id for m in self.search(url, visible).matches]
+        return found if "_sort" in url else sorted(found)
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return Store(database)
