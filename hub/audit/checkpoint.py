@@ -41,6 +41,19 @@ _CONTEXT = b"tsunagi audit checkpoint 1\n"
 _LONGEST = 4096  # bytes of one line, generous
 
 
+class SetBackError(RuntimeError):
+    """The database is behind its own signed checkpoint (A8): it was set back."""
+
+    def __init__(self, seq: int, found: int, path: Path) -> None:
+        super().__init__(
+            f"監査ログの控え（{path.name}）は{seq}番まで署名済みですが、データベースは"
+            f"{found}番までです。新しいバックアップを戻すか、空のデータベースで"
+            f"始め直すときは控えファイルを別の場所へ移してください。"
+            f" / the database ({found}) is behind its checkpoint ({seq}): restore a"
+            f" newer backup, or move {path.name} away when starting afresh"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far the chain reached.
@@ -79,8 +92,9 @@ class Checkpoints:
     def anchor(self, database: Database, at: datetime | None = None) -> Checkpoint:
         """Write down the committed head now; the last checkpoint when none is newer.
 
-        Returns after the line is on disk. Raises OSError when it cannot be written:
-        then nothing may be acknowledged that needs it.
+        Returns after the line is on disk. Raises OSError when it cannot be written
+        and SetBackError when the database is older than the file: then nothing may
+        be acknowledged that needs a checkpoint.
         """
         at = at or now()
         with self._mutex, _locked(self.path) as file:
@@ -89,6 +103,8 @@ class Checkpoints:
                 head = read_head(session)
                 is_newer = last is None or head.seq > last.seq
                 count = _count(session, head.seq) if is_newer else 0
+            if last is not None and head.seq < last.seq:
+                raise SetBackError(last.seq, head.seq, self.path)
             if last is None or is_newer:
                 last = Checkpoint(head.seq, head.hash.hex(), count, instant(at))
                 _append(file, sign(self._key, last))
