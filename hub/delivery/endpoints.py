@@ -66,9 +66,14 @@ def start(session: Session, organisation: str) -> None:
     )
 
 
-def rest(session: Session, organisation: str, reason: str, until: datetime) -> None:
-    """Try nothing there before `until`, without counting a failure."""
+def rest(session: Session, organisation: str, reason: str, until: datetime) -> bool:
+    """Try nothing there before `until`, without counting a failure.
+
+    True when this reason is new, that is, to be reported.
+    """
+    row = _locked(session, organisation)
     _set(session, organisation, reason=reason, retry_at=micros(until))
+    return row is None or row.reason != reason
 
 
 def succeeded(session: Session, organisation: str) -> bool:

@@ -10,6 +10,7 @@ from hub.database import Session
 from hub.delivery.outbox import OPEN, Envelope, envelope_of
 from hub.delivery.tables import outbox
 from hub.fhir.dates import micros
+from hub.fhir.outcome import issue, require_none
 
 
 class Sent(NamedTuple):
@@ -23,7 +24,7 @@ class Sent(NamedTuple):
     id: str
     kind: str
     subject: str
-    patient: str | None
+    patients: tuple[str, ...]
     organisation: str
     status: str
     sends: int
@@ -56,7 +57,7 @@ def withdraw(
             row.id,
             row.kind,
             row.subject,
-            row.patient,
+            tuple(row.patients.split()),
             row.organisation,
             row.status if row.status in ("delivered", "sending") else "attempted",
             row.sends,
@@ -93,8 +94,10 @@ def replay(
 
     All dead letters that fit every condition given: `ids`; the destination; created
     `since` <= t < `until`, microseconds UTC. The grant is still asked before the
-    send. Returns their ids.
+    send. Returns their ids. Raises HUB-DEL-001 (404) or HUB-DEL-002 (409) when one
+    of `ids` does not exist or is no dead letter.
     """
+    _require_dead(session, ids or ())
     where: list[ColumnElement[bool]] = [
         outbox.c.status == "dead",
         outbox.c.body.is_not(None),
@@ -155,6 +158,24 @@ def oldest_queued(session: Session) -> int | None:
         select(func.min(outbox.c.created)).where(outbox.c.status.in_(OPEN))
     ).scalar_one()
     return oldest
+
+
+def _require_dead(session: Session, ids: Sequence[str]) -> None:
+    statuses = {
+        row.id: row.status
+        for row in session.execute(
+            select(outbox.c.id, outbox.c.status).where(outbox.c.id.in_(ids))
+        )
+    }
+    require_none(
+        [
+            issue("HUB-DEL-002", status=statuses[id_])
+            if id_ in statuses
+            else issue("HUB-DEL-001")
+            for id_ in ids
+            if statuses.get(id_) != "dead"
+        ]
+    )
 
 
 def _end(

@@ -14,7 +14,7 @@ its grants before it calls `withdraw`.
 
 import hashlib
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -48,7 +48,7 @@ class Envelope:
     kind: Kind
     case: str
     subject: str
-    patient: str | None
+    patients: tuple[str, ...]
     organisation: str
     grant_id: str | None
     correlation_id: str
@@ -71,13 +71,15 @@ class Envelope:
 class Settled(NamedTuple):
     """What became of a send. `next_at` (microseconds UTC) when it is queued again;
     `is_alert` when this failure is the one to report of its outage, `is_recovery`
-    when this success ends a reported outage."""
+    when this success ends a reported outage, `is_recalled` when a withdrawal came
+    while it was being sent."""
 
     status: str
     attempts: int
     next_at: int | None = None
     is_alert: bool = False
     is_recovery: bool = False
+    is_recalled: bool = False
 
 
 def add(
@@ -91,12 +93,12 @@ def add(
     grant_id: str | None,
     at: datetime,
     correlation_id: str = "",
-    patient: str | None = None,
+    patients: Sequence[str] = (),
     content_type: str = "application/fhir+json",
 ) -> str:
     """Queue a message in the session's transaction; returns its id.
 
-    `organisation` is the destination's Organization id, `subject` and `patient` are
+    `organisation` is the destination's Organization id, `subject` and `patients` are
     references, `case` may be empty (then no order is kept). `grant_id` None only for
     what needs no grant: a retraction, an aggregate.
     """
@@ -111,7 +113,7 @@ def add(
         "kind": kind,
         "case_id": case,
         "subject": subject,
-        "patient": patient,
+        "patients": "\n".join(patients),
         "organisation": organisation,
         "grant_id": grant_id,
         "correlation_id": correlation_id,
@@ -224,7 +226,12 @@ def settle(
     if error is None:
         _change(session, envelope, "sending", **_final("delivered", at, None))
         recovery = endpoints.succeeded(session, envelope.organisation)
-        return Settled("delivered", row.attempts, is_recovery=recovery)
+        return Settled(
+            "delivered",
+            row.attempts,
+            is_recovery=recovery,
+            is_recalled=bool(row.recalled),
+        )
     is_alert = _count_failure(session, envelope, error, at)
     if row.recalled:
         end = _final("withdrawn", at, error.reason)
@@ -287,6 +294,7 @@ def envelope_of(row: Any, **over: Any) -> Envelope:
     values["body"] = None if body is None else bytes(body)
     values["body_hash"] = bytes(values["body_hash"])
     values["case"] = values.pop("case_id")
+    values["patients"] = tuple(values["patients"].split())
     values["is_recalled"] = bool(values.pop("recalled"))
     return Envelope(**(values | over))
 

@@ -20,7 +20,7 @@ outbox = Table(
     Column("kind", Text, nullable=False),
     Column("case_id", Text, nullable=False),
     Column("subject", Text, nullable=False),  # reference, mostly a Task
-    Column("patient", Text),  # reference, for the audit event
+    Column("patients", Text, nullable=False),  # references, a line each, for the audit
     Column("organisation", Text, nullable=False),  # the destination
     Column("grant_id", Text),  # null: needs no grant
     Column("correlation_id", Text, nullable=False),
