@@ -1,0 +1,57 @@
+"""Where audit rows live: the events, their seals, and the head of the chain.
+
+`audit_event` and `audit_seal` are append-only: the role the hub runs under needs
+INSERT and SELECT, and UPDATE of `audit_event.seq` and `audit_head` alone.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
+
+from hub.database import metadata
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("recorded", BigInteger, nullable=False),  # microseconds UTC
+    Column("patient", Text),  # Patient/<id>
+    Column("organisation", Text),  # id part of the acting Organization
+    Column("action", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the canonical bytes that are hashed
+    Column("seq", BigInteger),  # set by the sealer, once
+)
+Index("audit_event_patient", audit_event.c.patient, audit_event.c.recorded)
+Index("audit_event_organisation", audit_event.c.organisation, audit_event.c.recorded)
+Index("audit_event_recorded", audit_event.c.recorded)
+Index(
+    "audit_event_unsealed",
+    audit_event.c.recorded,
+    audit_event.c.id,
+    sqlite_where=audit_event.c.seq.is_(None),
+    postgresql_where=audit_event.c.seq.is_(None),
+)
+
+audit_seal = Table(
+    "audit_seal",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", Text, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+# One row, id 1. Its lock is the sealer's lease: it ends with its transaction, also
+# when the process dies.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
