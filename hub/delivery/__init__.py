@@ -1,0 +1,1 @@
+"""What leaves the hub: the guarded client and the connector protocol."""
