@@ -115,7 +115,7 @@ class Hub:
     def issue(self, client_id, scope="system/Task.rs") -> str:
         answer = self.token(self.form(client_id, scope=scope))
         assert answer.status_code == 200, answer.text
-        return answer.json()["access_token"]
+        return str(answer.json()["access_token"])
 
     def introspect(self, client_id, token, **more) -> httpx.Response:
         return self._with_token("/oauth/introspect", client_id, token, more)
@@ -127,7 +127,7 @@ class Hub:
         headers = [("Authorization", value) for value in authorization]
         return self.http.get("/whoami", headers=headers, **kwargs)
 
-    def _with_token(self, path, client_id, token, more):
+    def _with_token(self, path, client_id, token, more) -> httpx.Response:
         form = self.form(client_id)
         del form["grant_type"], form["scope"]
         return self.http.post(path, data={**form, "token": token, **more})
