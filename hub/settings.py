@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     profiles: Path = Path(__file__).resolve().parent.parent / "profiles"
     programmes: Path | None = None
     state: Path = Path("var")
+    signing_key: Path | None = None
     drafts: bool | None = None
     worker: bool = True
     max_body_bytes: int = Field(default=5_000_000, gt=0)

@@ -1,0 +1,90 @@
+"""From the Authorization header to the Actor (RFC 6750). Asked on every request."""
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from hub.actor import Actor
+from hub.database import Database, Session
+from hub.fhir.dates import micros, now
+from hub.fhir.outcome import FhirError, issue
+from hub.smart.scopes import effective
+from hub.smart.server import digest
+from hub.smart.tables import client, token
+
+# RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
+_BEARER = re.compile(r"bearer(?: +(?P<token>\S.*))?", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
+_CHALLENGES = {
+    "HUB-AUTH-001": "Bearer",
+    "HUB-AUTH-002": 'Bearer error="invalid_token"',
+    "HUB-AUTH-003": 'Bearer error="insufficient_scope"',
+}
+
+
+def authenticate(
+    where: Database | Session,
+    authorization_headers: Sequence[str],
+    request_id: str = "",
+    correlation_id: str = "",
+) -> Actor:
+    """The Actor of a live access token.
+
+    `authorization_headers` are all values of that header, in order. Scopes are
+    those of the token that are still registered. Raises FhirError HUB-AUTH-001
+    (none), -002 (invalid, expired, revoked, client disabled), -004 (two headers).
+    """
+    raw_token = _bearer(authorization_headers)
+    if isinstance(where, Database):
+        with where.transaction(write=False) as session:
+            return _actor(session, raw_token, request_id, correlation_id)
+    return _actor(where, raw_token, request_id, correlation_id)
+
+
+def challenge(error: FhirError) -> str | None:
+    """The WWW-Authenticate value that belongs to a refusal (RFC 6750 §3), if any."""
+    return next((_CHALLENGES[i.id] for i in error.issues if i.id in _CHALLENGES), None)
+
+
+def _bearer(headers: Sequence[str]) -> str:
+    if len(headers) > 1:
+        raise FhirError(issue("HUB-AUTH-004"))
+    match = _BEARER.fullmatch(headers[0]) if headers else None
+    if match is None or match["token"] is None:
+        raise FhirError(issue("HUB-AUTH-001"))
+    if not _TOKEN.fullmatch(match["token"]):
+        raise FhirError(issue("HUB-AUTH-002"))
+    return match["token"]
+
+
+def _actor(
+    session: Session, raw_token: str, request_id: str, correlation_id: str
+) -> Actor:
+    query = (
+        select(
+            client.c.client_id,
+            client.c.organisation,
+            client.c.roles,
+            client.c.scopes,
+            token.c.scope,
+        )
+        .join(client, client.c.client_id == token.c.client_id)
+        .where(
+            token.c.digest == digest(raw_token),
+            token.c.revoked_at.is_(None),
+            token.c.expires_at > micros(now()),
+            client.c.enabled.is_(True),
+        )
+    )
+    row = session.execute(query).first()
+    if row is None:
+        raise FhirError(issue("HUB-AUTH-002"))
+    return Actor(
+        client_id=row.client_id,
+        organisation=row.organisation,
+        scopes=effective(row.scope, row.scopes),
+        roles=frozenset(row.roles.split()),
+        request_id=request_id,
+        correlation_id=correlation_id,
+    )

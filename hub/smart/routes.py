@@ -1,0 +1,176 @@
+"""The HTTP face of the authorization server. Answers are RFC 6749, never FHIR."""
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from joserfc.jwk import ECKey
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.database import Database
+from hub.delivery.fetch import Fetcher
+from hub.fhir.outcome import FhirError, issue
+from hub.settings import Settings
+from hub.smart.discovery import authorization_server, smart_configuration
+from hub.smart.keys import ClientKeys
+from hub.smart.server import Answer, Server
+from hub.smart.signing import public_jwks, signing_keys
+
+MAX_BODY_BYTES = 64 * 1024
+_MAX_FIELDS = 20
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(
+    settings: Settings,
+    database: Database,
+    fetcher: Fetcher,
+    keys: Sequence[ECKey] | None = None,
+) -> list[Route]:
+    """All OAuth and discovery routes; none of them needs a token.
+
+    `keys` are the hub's own (`signing_keys`), read from their file when not given.
+    Raises FhirError HUB-AUTH-022 to -026 when the settings are not safe to start.
+    """
+    require_safe(settings)
+    own_keys = signing_keys(settings) if keys is None else keys
+    server = Server(settings, database, ClientKeys(fetcher))
+    smart = _document(smart_configuration(settings))
+    posts = {
+        "/oauth/token": server.token,
+        "/oauth/introspect": server.introspect,
+        "/oauth/revoke": server.revoke,
+    }
+    gets = {
+        "/oauth/jwks": _document(public_jwks(own_keys)),
+        "/.well-known/oauth-authorization-server": _document(
+            authorization_server(settings)
+        ),
+        "/.well-known/smart-configuration": smart,
+        "/fhir/R4/.well-known/smart-configuration": smart,
+        "/.well-known/openid-configuration": _not_found,
+        "/fhir/R4/.well-known/openid-configuration": _not_found,
+    }
+    return [
+        *(_route(path, _post(server, handle)) for path, handle in posts.items()),
+        *(_route(path, endpoint) for path, endpoint in gets.items()),
+    ]
+
+
+def require_safe(settings: Settings) -> None:
+    """Refuse to start where tokens could travel in clear text.
+
+    Raises FhirError HUB-AUTH-025 (AUTHLIB_INSECURE_TRANSPORT), -026 (base URL).
+    """
+    if os.environ.get("AUTHLIB_INSECURE_TRANSPORT"):
+        raise FhirError(issue("HUB-AUTH-025"))
+    base = urlsplit(settings.base_url)
+    is_local = base.scheme == "http" and base.hostname in _LOOPBACK
+    if not (base.scheme == "https" and base.hostname) and not is_local:
+        raise FhirError(issue("HUB-AUTH-026"))
+    if base.username or base.query or base.fragment:
+        raise FhirError(issue("HUB-AUTH-026"))
+
+
+def _route(path: str, endpoint: Endpoint) -> Route:
+    # All methods come here, so that 405 too is answered in OAuth's words.
+    return Route(path, endpoint, methods=_ALL_METHODS, include_in_schema=False)
+
+
+def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if request.method != "POST":
+            return _error(405, "invalid_request", {"Allow": "POST"})
+        try:
+            form = await _form(request)
+        except InvalidRequestError as error:
+            return _respond(server.refuse(error))
+        return _respond(await run_in_threadpool(handle, form))
+
+    return endpoint
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The form fields of the body, each at most once."""
+    if request.url.query:
+        # Query strings end in logs and histories.
+        raise InvalidRequestError("Send parameters in the body, not in the URL.")
+    media_type = request.headers.get("content-type", "").split(";")[0].strip()
+    if media_type.lower() != "application/x-www-form-urlencoded":
+        raise InvalidRequestError(
+            "Content-Type must be application/x-www-form-urlencoded."
+        )
+    raw = await _body(request)
+    try:
+        fields = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(raw),
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError:
+        raise InvalidRequestError("The form cannot be read.") from None
+    form = dict(fields)
+    if len(form) != len(fields):
+        raise InvalidRequestError("A parameter is repeated.")
+    return form
+
+
+async def _body(request: Request) -> bytes:
+    # Counted on the stream: Content-Length may be absent or a lie.
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            raise InvalidRequestError("The body is too large.")
+    return bytes(received)
+
+
+def _document(value: object) -> Endpoint:
+    body = orjson.dumps(value)
+
+    async def endpoint(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return _error(405, "invalid_request", {"Allow": "GET, HEAD"})
+        return Response(
+            body,
+            media_type="application/json",
+            headers={
+                "Access-Control-Allow-Origin": "*",
+                "Cache-Control": "public, max-age=300",
+            },
+        )
+
+    return endpoint
+
+
+async def _not_found(request: Request) -> Response:
+    del request
+    return _error(404, "not_found", {})
+
+
+def _respond(answer: Answer) -> Response:
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        media_type="application/json",
+        headers=dict(answer.headers),
+    )
+
+
+def _error(status: int, code: str, headers: dict[str, str]) -> Response:
+    return Response(
+        orjson.dumps({"error": code}),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", "Pragma": "no-cache", **headers},
+    )

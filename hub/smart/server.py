@@ -1,0 +1,305 @@
+"""The authorization server: authlib's, with our storage and our stricter rules.
+
+RFC 6749 (client_credentials), 7009, 7662; SMART 2.2 Backend Services. Sync: call it
+in a thread.
+"""
+
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Error,
+    OAuth2Request,
+)
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hub.database import Database, Session
+from hub.fhir.dates import micros, now
+from hub.settings import Settings
+from hub.smart import clients
+from hub.smart.assertion import METHOD, SKEW, ClientAssertion
+from hub.smart.clients import Client
+from hub.smart.keys import ClientKeys
+from hub.smart.scopes import grant, is_well_formed
+from hub.smart.tables import token as token_table
+from hub.smart.tables import used_assertion
+
+_SECOND = 1_000_000  # microseconds
+# Kept long past their end: a clock that steps back must not revive an assertion.
+_KEEP_USED = (24 * 3600 + SKEW) * _SECOND
+_KEEP_EXPIRED = 3600 * _SECOND
+_DESCRIPTIONS = {
+    "invalid_client": "Client authentication failed.",
+    "unsupported_grant_type": "Only client_credentials is supported.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answers: HTTP status, JSON body, extra headers."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+class FormRequest(OAuth2Request):  # type: ignore[misc] # authlib is untyped
+    """A POSTed form as authlib wants it; `uri` comes from settings, not from Host."""
+
+    def __init__(self, uri: str, form: dict[str, str]) -> None:
+        super().__init__("POST", uri)
+        self._form = form
+        self.payload = BasicOAuth2Payload(form)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return {}
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self._form
+
+
+class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
+    """Tokens, introspection and revocation for registered clients."""
+
+    def __init__(
+        self, settings: Settings, database: Database, keys: ClientKeys
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self.database = database
+        self.register_client_auth_method(
+            METHOD, ClientAssertion(settings.token_url, keys, self._use_once)
+        )
+        self.register_token_generator("default", self._token)
+        self.register_grant(ClientCredentials)
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
+
+    def token(self, form: dict[str, str]) -> Answer:
+        """POST /oauth/token."""
+        if not form.get("grant_type"):
+            return self.refuse(InvalidRequestError("grant_type is missing."))
+        answer: Answer = self.create_token_response(form)
+        return answer
+
+    def introspect(self, form: dict[str, str]) -> Answer:
+        """POST /oauth/introspect."""
+        answer: Answer = self.create_endpoint_response("introspection", form)
+        return answer
+
+    def revoke(self, form: dict[str, str]) -> Answer:
+        """POST /oauth/revoke."""
+        answer: Answer = self.create_endpoint_response("revocation", form)
+        return answer
+
+    def refuse(self, error: OAuth2Error) -> Answer:
+        """Render an error as RFC 6749 §5.2 says, without anything received."""
+        description = _DESCRIPTIONS.get(error.error, error.description)
+        body = {"error": error.error}
+        if description:
+            body["error_description"] = description
+        if error.error == "invalid_client":
+            return _answer(401, body, (("WWW-Authenticate", "Bearer"),))
+        return _answer(error.status_code, body)
+
+    # What authlib calls -------------------------------------------------------
+
+    def query_client(self, client_id: str) -> Client | None:
+        with self.database.transaction(write=False) as session:
+            found = clients.find(session, client_id)
+        return found if found is not None and found.enabled else None
+
+    def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
+        issued = micros(now())
+        row = {
+            "digest": digest(token["access_token"]),
+            "client_id": request.client.client_id,
+            "scope": token["scope"],
+            "issued_at": issued,
+            "expires_at": issued + token["expires_in"] * _SECOND,
+        }
+        with self.database.transaction() as session:
+            session.execute(insert(token_table), [row])
+
+    def create_oauth2_request(self, request: Any) -> OAuth2Request:
+        if isinstance(request, OAuth2Request):
+            return request
+        return FormRequest(self._settings.token_url, request)
+
+    def handle_response(
+        self, status: int, body: Any, headers: list[tuple[str, str]]
+    ) -> Answer:
+        del headers  # authlib's are the same for all; ours are set in `_answer`
+        return _answer(status, body)
+
+    def handle_error_response(
+        self, request: OAuth2Request, error: OAuth2Error
+    ) -> Answer:
+        del request
+        return self.refuse(error)
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Authlib's hook for frameworks with signals; the hub has none."""
+
+    def _token(self, scope: str, **_asked: Any) -> dict[str, Any]:
+        return {
+            "access_token": secrets.token_urlsafe(32),  # 43 characters
+            "token_type": "bearer",
+            "expires_in": self._settings.token_seconds,
+            "scope": scope,
+        }
+
+    def _use_once(self, client_id: str, jti: str, exp: int) -> bool:
+        # In its own transaction: a later refusal must not give the assertion back.
+        row = {"client_id": client_id, "jti": jti, "expires_at": exp * _SECOND}
+        try:
+            with self.database.transaction() as session:
+                session.execute(insert(used_assertion), [row])
+        except IntegrityError:
+            return False
+        return True
+
+
+class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc] # untyped
+    """RFC 6749 §4.4; authlib would grant whatever scope was asked."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (METHOD,)
+
+    def validate_requested_scope(self) -> None:
+        client: Client = self.request.client
+        asked = self.request.payload.scope or client.default_scope or ""
+        if not is_well_formed(asked):
+            raise InvalidScopeError
+        self.request.scope = grant(asked, client.scopes)
+        if not self.request.scope:
+            raise InvalidScopeError
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[Any]]:
+        token = self.generate_token(
+            scope=self.request.scope, include_refresh_token=False
+        )
+        self.save_token(token)
+        return 200, token, []
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token row as authlib asks about it."""
+
+    row: Row[Any]
+
+    def is_expired(self) -> bool:
+        return bool(self.row.expires_at <= micros(now()))
+
+    def is_revoked(self) -> bool:
+        return self.row.revoked_at is not None
+
+
+class _TokenQuery:
+    """What introspection and revocation share."""
+
+    CLIENT_AUTH_METHODS = (METHOD,)
+    server: Server
+
+    def check_params(self, request: OAuth2Request, client: Client) -> None:
+        # RFC 7009 §2.1: a wrong or unknown token_type_hint does not matter.
+        del client
+        if not request.form.get("token"):
+            raise InvalidRequestError("token is missing.")
+
+    def query_token(
+        self, token_string: str, token_type_hint: str
+    ) -> StoredToken | None:
+        del token_type_hint
+        query = select(token_table).where(token_table.c.digest == digest(token_string))
+        with self.server.database.transaction(write=False) as session:
+            row = session.execute(query).first()
+        return None if row is None else StoredToken(row)
+
+
+class Introspection(_TokenQuery, IntrospectionEndpoint):  # type: ignore[misc] # untyped
+    """RFC 7662: one's own tokens, or all for a registered resource server."""
+
+    def check_permission(
+        self, token: StoredToken, client: Client, request: OAuth2Request
+    ) -> bool:
+        del request
+        owner = self.server.query_client(token.row.client_id)
+        return owner is not None and (
+            client.introspects or owner.client_id == client.client_id
+        )
+
+    def introspect_token(self, token: StoredToken) -> dict[str, Any]:
+        return {
+            "active": True,
+            "scope": token.row.scope,
+            "client_id": token.row.client_id,
+            "token_type": "bearer",
+            "exp": token.row.expires_at // _SECOND,
+            "iat": token.row.issued_at // _SECOND,
+        }
+
+
+class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyped
+    """RFC 7009. Another client's token is answered like an unknown one.
+
+    Departs from §2.1 on purpose: an error would tell that the token exists.
+    """
+
+    def authenticate_token(
+        self, request: OAuth2Request, client: Client
+    ) -> StoredToken | None:
+        self.check_params(request, client)
+        found = self.query_token(request.form["token"], "")
+        if found is None or found.row.client_id != client.client_id:
+            return None
+        return found
+
+    def revoke_token(self, token: StoredToken, request: OAuth2Request) -> None:
+        del request
+        with self.server.database.transaction() as session:
+            session.execute(
+                update(token_table)
+                .where(
+                    token_table.c.digest == token.row.digest,
+                    token_table.c.revoked_at.is_(None),
+                )
+                .values(revoked_at=micros(now()))
+            )
+
+
+def digest(token: str) -> str:
+    """How a token is stored: SHA-256, hexadecimal."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def cleanup(session: Session) -> int:
+    """Delete tokens and used assertions that can no longer matter; the row count."""
+    moment = micros(now())
+    tokens = delete(token_table).where(
+        token_table.c.expires_at < moment - _KEEP_EXPIRED
+    )
+    used = delete(used_assertion).where(
+        used_assertion.c.expires_at < moment - _KEEP_USED
+    )
+    return session.execute(tokens).rowcount + session.execute(used).rowcount
+
+
+def _answer(
+    status: int, body: dict[str, Any], headers: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    no_store = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+    return Answer(status, orjson.dumps(body), no_store + headers)
