@@ -38,7 +38,8 @@ def target(reference: str) -> Target:
     if reference.startswith("#"):
         return Target("local")
     if reference.startswith(("urn:uuid:", "urn:oid:")):
-        return Target("urn" if is_uri(reference) else "wrong")
+        # Whether the UUID is one is asked of the fullUrl it has to meet.
+        return Target("urn")
     if match := _CONDITIONAL.fullmatch(reference):
         known = match[1] in resource_types()
         return Target("conditional", match[1]) if known else Target("wrong")

@@ -171,8 +171,10 @@ def _property(
     if name.endswith("[x]"):
         one.choice = name.removesuffix("[x]")
         one.step = f"{one.choice}.ofType({type_})"
-    if type_ in PRIMITIVES:
-        one.ok = PRIMITIVES["id" if _is_resource_id(row) else type_]
+    if _is_resource_id(row):
+        one.type = "id"  # R4 prints `string` here
+    if one.type in PRIMITIVES:
+        one.ok = PRIMITIVES[one.type]
     elif type_ != "Resource":
         one.shape = by_path.get(row["path"]) or by_path.get(type_) or shape(type_)
     if type_ == "Reference" and targets and frozenset(targets) != ANY_TARGET:

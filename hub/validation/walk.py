@@ -310,6 +310,7 @@ class Walk:
     def _after_coding(self, item: Object, one: Property, path: Path) -> None:
         if one.bound is not None:
             self._after_concept({"coding": [item]}, one, path)
+        self._after_identifier(item, one, path)
         system, code = item.get("system"), item.get("code")
         if self.packages is None or type(system) is not str or not is_ours(system):
             return
@@ -318,6 +319,11 @@ class Walk:
             self.add("HUB-VAL-053", (path, "system", None))
         elif type(code) is str and code not in held:
             self.add("HUB-VAL-052", (path, "code", None))
+
+    def _after_identifier(self, item: Object, _one: Property, path: Path) -> None:
+        system = item.get("system")
+        if type(system) is str and system and ":" not in system:
+            self.add("HUB-VAL-054", (path, "system", None))
 
     def _after_narrative(self, item: Object, _one: Property, path: Path) -> None:
         div = item.get("div")
@@ -337,6 +343,7 @@ _AFTER = {
     "Extension": Walk._after_extension,
     "CodeableConcept": Walk._after_concept,
     "Coding": Walk._after_coding,
+    "Identifier": Walk._after_identifier,
     "Narrative": Walk._after_narrative,
 }
 
