@@ -18,7 +18,11 @@ Severity = Literal["fatal", "error", "warning", "information"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One row of the catalogue: `status` is HTTP, sentences may hold {fields}."""
+    """One row of the catalogue: `status` is HTTP, sentences may hold {fields}.
+
+    `word` is the kind of a validation finding in the words Japanese vendors know:
+    構造・多重度・データ型・制約・プロファイル・コード系・識別子.
+    """
 
     id: str
     code: str
@@ -26,6 +30,7 @@ class Kind:
     ja: str
     en: str
     fix: str = ""
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,10 @@ def issue(
     never a value that was received.
     """
     kind = catalogue()[id_]
+    word = f"【{kind.word}】" if kind.word else ""
     return Issue(
         id=id_,
-        text=kind.ja.format(**fields),
+        text=word + kind.ja.format(**fields),
         english=kind.en.format(**fields),
         expression=expression,
         severity=severity,
