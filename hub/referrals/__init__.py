@@ -1,0 +1,1 @@
+"""A referral's life: facts, route, submit, moves, transfer, withdrawal."""
