@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hub.actor import Actor
-from hub.audit import record
+from hub import audit
 from hub.database import Session
-from hub.directory import index as directory_index
+from hub.directory import index
 from hub.disclosure import cases
 from hub.disclosure.classes import DIRECTORY_TYPES, DataClass
 from hub.fhir import dates
@@ -109,13 +109,13 @@ def _same(before: Mapping[str, object], after: Mapping[str, object]) -> bool:
 
 def _reindex(session: Session, resource: Resource, stored: Stored) -> None:
     if stored.type in DIRECTORY_TYPES:
-        directory_index.index(session, {**resource, "id": stored.id})
+        index.index(session, {**resource, "id": stored.id})
 
 
 def _audit(
     session: Session, by: By, interaction: str, stored: Stored, patient: str | None
 ) -> None:
-    record(
+    audit.record(
         session,
         by.actor,
         interaction,

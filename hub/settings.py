@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     delivery_timeout: float = Field(default=20.0, gt=0)
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
+    audit_key: Path | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -48,6 +49,11 @@ class Settings(BaseSettings):
                 " / TSUNAGI_BASE_URL is required; use --dev on your own machine."
             )
         return self
+
+    @property
+    def keeps_drafts(self) -> bool:
+        """Drafts outside a case: only with `--dev` unless switched on."""
+        return self.dev if self.drafts is None else self.drafts
 
     @property
     def fhir_base(self) -> str:

@@ -26,8 +26,8 @@ class Question:
     """May this recipient have these classes of data about this patient, now?
 
     `recipient` and `desk` are an Organization and a HealthcareService reference,
-    None at gate A before routing. `registered_items` are the explanation items of
-    the wording the source is registered with (D-11). `onward` is true when the
+    None at gate A before routing. `wording_version` is the consent wording the
+    source is registered with (D-11). `onward` is true when the
     case moves to the desk of the place of residence (gate C, KG-14).
     """
 
@@ -36,7 +36,7 @@ class Question:
     recipient: str | None = None
     desk: str | None = None
     classes: DataClass = DataClass.STATUS
-    registered_items: frozenset[str] = frozenset()
+    wording_version: str | None = None
     onward: bool = False
 
 
@@ -57,7 +57,7 @@ def decide(
         return [r for _, reasons in judged for r in reasons] or [
             issue("HUB-CON-002", "Consent.status")
         ]
-    if rule.both and {c.giver for c in good} != {"person", "family"}:
+    if rule.rule == "both" and {c.giver for c in good} != {"person", "family"}:
         return [issue("HUB-CON-010", "Consent.performer")]
     # The person's own consent is the stronger basis when both are there.
     chosen = min(good, key=lambda c: c.giver != "person")
@@ -91,15 +91,21 @@ def _recipient_refusals(
     named = {question.recipient, question.desk}
     if consent.recipients and not consent.recipients & named and not question.onward:
         return [issue("HUB-CON-007", "Consent.provision.actor")]
-    if question.onward and rule.onward_item:
-        explained = (
-            consent.explanations
-            if consent.explanations is not None
-            else question.registered_items
-        )
-        if rule.onward_item not in explained:
-            return [issue("HUB-CON-008", "Consent.extension", item=rule.onward_item)]
+    if question.onward and not rule.covers_transfer(_explained(consent, rule, question)):
+        item = rule.transfer_item
+        return [issue("HUB-CON-008", "Consent.extension", item=item)]
     return []
+
+
+def _explained(
+    consent: ConsentFacts, rule: ConsentRule, question: Question
+) -> frozenset[int]:
+    """Items the Consent lists, else those of its wording, else of the source's."""
+    if consent.explanations is not None:
+        return consent.explanations
+    if consent.wording_version is not None:
+        return rule.items(consent.wording_version)
+    return rule.items(question.wording_version)
 
 
 def _in_period(consent: ConsentFacts, at: datetime) -> bool:
@@ -109,9 +115,10 @@ def _in_period(consent: ConsentFacts, at: datetime) -> bool:
 
 
 def _permit(consent: ConsentFacts, rule: ConsentRule, question: Question) -> Permit:
-    clause = f"item {rule.onward_item}" if question.onward else rule.recipient_class
+    onward = question.onward and rule.transfer_item is not None
+    clause = f"item {rule.transfer_item}" if onward else rule.recipients.code
     return Permit(
-        basis=f"consent-{consent.giver}",
+        basis=rule.basis[consent.giver or "family"],
         recipient=(question.recipient or "").removeprefix("Organization/"),
         classes=question.classes,
         consent=consent.reference,

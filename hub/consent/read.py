@@ -31,7 +31,7 @@ class ConsentFacts:
     ends: datetime | None
     purposes: frozenset[str]
     recipients: frozenset[str]
-    explanations: frozenset[str] | None
+    explanations: frozenset[int] | None
     wording_version: str | None
 
 
@@ -120,9 +120,9 @@ def _effect(provision: Mapping[str, Any]) -> Effect:
     return kind if kind in ("permit", "deny") else "unknown"
 
 
-def _explanations(consent: Mapping[str, Any]) -> frozenset[str] | None:
+def _explanations(consent: Mapping[str, Any]) -> frozenset[int] | None:
     found = list(_values(consent, EXPLANATIONS))
-    return frozenset(found) if found else None
+    return frozenset(int(one) for one in found if one.isdecimal()) if found else None
 
 
 def _values(consent: Mapping[str, Any], url: str) -> Iterator[str]:

@@ -150,6 +150,11 @@ def is_open(session: Session, grant_id: str, at: datetime | None = None) -> bool
     return session.execute(statement).first() is not None
 
 
+def are_open(session: Session, grant_ids: str) -> bool:
+    """`is_open` for every id of a space-separated list: a report tells of several."""
+    return all(is_open(session, one) for one in grant_ids.split())
+
+
 def held(
     session: Session, case_id: str, organisation: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:

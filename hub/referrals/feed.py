@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from hub.changes import By
 from hub.database import Session
 from hub.delivery import outbox
-from hub.directory.stored import StoredDirectory
+from hub.delivery.connector import Kind
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
 from hub.fhir.json import Resource
@@ -87,7 +88,7 @@ def send_retraction(
 def _queue(
     session: Session,
     by: By,
-    kind: str,
+    kind: Kind,
     case: Case,
     task: Resource,
     organisation: str,
@@ -105,6 +106,7 @@ def _queue(
         body=body,
         grant_id=grant_id,
         correlation_id=case.correlation,
+        patients=[f"Patient/{case.patient}"],
         at=by.at,
     )
 

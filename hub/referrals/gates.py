@@ -6,7 +6,7 @@ from hub.changes import By
 from hub.consent.decide import Question, decide
 from hub.consent.read import ConsentFacts, read
 from hub.database import Session
-from hub.directory.stored import StoredDirectory
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import WHOLE
@@ -42,7 +42,6 @@ def require_permit(
 ) -> Permit:
     """The permit for one desk as the case's Consents now stand; FhirError if none."""
     source = StoredDirectory(session).organisation(case.source)
-    items = frozenset(source.explanation_items) if source else frozenset()
     decided = decide(
         consent_facts(session, case),
         knowledge.programmes[case.programme].consent,
@@ -52,7 +51,7 @@ def require_permit(
             recipient=f"Organization/{desk.organisation}",
             desk=f"HealthcareService/{desk.id}",
             classes=WHOLE,
-            registered_items=items,
+            wording_version=source.wording_version if source else None,
             onward=onward,
         ),
     )

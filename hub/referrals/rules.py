@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
-from hub.directory.stored import StoredDirectory
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.fhir.json import Resource

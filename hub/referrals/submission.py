@@ -13,9 +13,10 @@ from hub.actor import Actor
 from hub.consent.decide import Question, decide
 from hub.consent.read import ConsentFacts, read
 from hub.database import Session
-from hub.directory.stored import StoredDirectory
+from hub.directory.ask import StoredDirectory
 from hub.disclosure.classes import WHOLE
 from hub.disclosure.grants import Permit
+from hub.fhir.canonical import questionnaire
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue
@@ -87,8 +88,8 @@ def check(
     consents = _consents(parts)
     directory = StoredDirectory(session)
     source = directory.organisation(actor.organisation)
-    items = frozenset(source.explanation_items) if source else frozenset()
-    question = Question(patient=patient_ref, at=at, registered_items=items)
+    wording = source.wording_version if source else None
+    question = Question(patient=patient_ref, at=at, wording_version=wording)
     _require_agreement_with_sheet(parts, programme, form_ref, consents)
     _permit(decide(consents, programme.consent, question))
     decision = route(
@@ -111,7 +112,7 @@ def check(
                 recipient=f"Organization/{desk.organisation}",
                 desk=f"HealthcareService/{desk.id}",
                 classes=WHOLE,
-                registered_items=items,
+                wording_version=wording,
             ),
         )
     )
@@ -177,7 +178,7 @@ def _require_programme(
         for concept in request.get("reasonCode", ())
         for coding in concept.get("coding", ())
     )
-    if kind in programme.selected_kinds and not stated:
+    if programme.needs_statement(kind) and not stated:
         raise FhirError(issue("HUB-REF-013", parts.path(reference, "reasonCode")))
 
 
@@ -204,7 +205,7 @@ def _forms(parts: Parts) -> list[tuple[str, Resource]]:
 def _form(parts: Parts, programme: Programme) -> str:
     for reference, form in _forms(parts):
         canonical = str(form.get("questionnaire", "")).partition("|")[0]
-        if canonical == programme.forms.intake:
+        if canonical == questionnaire(programme.forms.intake):
             return reference
     raise FhirError(issue("HUB-REF-020", "Bundle.entry"))
 

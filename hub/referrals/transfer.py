@@ -2,7 +2,7 @@
 
 from hub.changes import Belonging, By, create
 from hub.database import Session
-from hub.directory.stored import StoredDirectory
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import grants
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_FORMER, DataClass

@@ -6,8 +6,8 @@ One transaction. What was already sent is listed in the answer and retracted.
 from hub.changes import By, update
 from hub.consent.decide import Question, decide
 from hub.database import Session
-from hub.delivery import outbox
-from hub.directory.stored import StoredDirectory
+from hub.delivery import operate
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE
@@ -57,7 +57,7 @@ def _withdraw(session: Session, knowledge: Knowledge, by: By, case: Case) -> lis
         if g["role"] == "source"
     ]
     grants.close_grants(session, case.id, "consent-withdrawn", by.at)
-    sent = outbox.withdraw(session, case.id, at=by.at)
+    sent = operate.withdraw(session, case.id, at=by.at)
     if source:
         # The sender keeps the news that it ended, and nothing about the person.
         permit = Permit(

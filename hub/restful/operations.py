@@ -5,7 +5,7 @@ from typing import Any
 from hub import audit
 from hub.actor import Actor
 from hub.database import Session
-from hub.directory.stored import StoredDirectory
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import grants
 from hub.fhir import dates
 from hub.fhir.json import Resource, decode

@@ -66,9 +66,14 @@ def run_search(
     """Search in the caller's transaction, audit it, and make the searchset."""
     for touched in search.types_touched(query):
         require_scope(actor, "s", touched)
-    limit = min(query.count or hub.settings.page_size, hub.settings.max_page_size)
     result = search_store(
-        session, resource_type, query, visible_to(actor), limit=limit, after=after
+        session,
+        resource_type,
+        query,
+        visible_to(actor),
+        after=after,
+        default_count=hub.settings.page_size,
+        max_count=hub.settings.max_page_size,
     )
     _record(session, actor, resource_type, query, result)
     return _bundle(hub, actor, resource_type, query, result)

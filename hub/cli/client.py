@@ -1,0 +1,133 @@
+"""tsunagi client add | list | disable: the OAuth clients."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hub.cli.opening import local_settings, opened
+from hub.cli.said import out, print_problem
+
+app = typer.Typer(help="OAuthクライアントの登録 / OAuth clients.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    organization: Annotated[
+        str, typer.Option(help="所属する組織のコード / Organization code.")
+    ],
+    role: Annotated[
+        list[str], typer.Option(help="source | recipient | directory | privacy")
+    ],
+    jwks: Annotated[
+        str, typer.Option(help="公開鍵（JWKS）のURLまたはファイル / JWKS URL or file.")
+    ],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="役割の代わりの scope / scopes instead.")
+    ] = None,
+    default_scope: Annotated[
+        str | None, typer.Option(help="scope を省いたときに使う / when none is asked.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="表示名 / display name.")] = "",
+    client_id: Annotated[
+        str | None, typer.Option(help="指定しなければ自動 / random if not given.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="JSONで出力")] = False,
+) -> None:
+    """クライアントを登録し、client_id を表示する / Register a client."""
+    from hub.directory.ask import StoredDirectory
+    from hub.smart import clients
+
+    settings = local_settings()
+    by_url = jwks.startswith(("https://", "http://"))
+    keys = None if by_url else _read_jwks(Path(jwks))
+    with opened(settings) as database, database.transaction() as session:
+        if StoredDirectory(session).organisation(organization) is None:
+            print_problem(
+                f"組織 {organization} はディレクトリにありません。"
+                "tsunagi directory show で確かめてください。"
+                " / No such organisation in the directory."
+            )
+            raise typer.Exit(1)
+        made = clients.register(
+            session,
+            organization=organization,
+            roles=role,
+            jwks=keys,
+            jwks_url=jwks if by_url else None,
+            scopes=" ".join(scope) if scope else None,
+            default_scope=default_scope,
+            name=name,
+            client_id=client_id,
+        )
+    if json_:
+        out.print_json(
+            json.dumps(
+                {
+                    "client_id": made.client_id,
+                    "organization": made.organisation,
+                    "scope": made.scopes,
+                }
+            )
+        )
+        return
+    out.print(made.client_id, markup=False)
+
+
+@app.command("list")
+def list_(
+    json_: Annotated[bool, typer.Option("--json", help="JSONで出力")] = False,
+) -> None:
+    """登録済みのクライアント / All clients."""
+    from hub.smart import clients
+
+    with opened(local_settings()) as database, database.transaction() as session:
+        found = clients.list_clients(session)
+    rows = [
+        {
+            "client_id": c.client_id,
+            "organization": c.organisation,
+            "name": c.name,
+            "roles": sorted(c.roles),
+            "enabled": c.enabled,
+        }
+        for c in found
+    ]
+    if json_:
+        out.print_json(json.dumps(rows, ensure_ascii=False))
+        return
+    table = Table("client_id", "organization", "name", "roles", "enabled")
+    for row in rows:
+        table.add_row(
+            row["client_id"],
+            row["organization"],
+            row["name"],
+            ", ".join(row["roles"]),
+            "○" if row["enabled"] else "×",
+        )
+    out.print(table)
+
+
+@app.command()
+def disable(client_id: str) -> None:
+    """クライアントを止める（トークンもすぐ無効） / Stop a client at once."""
+    from hub.smart import clients
+
+    with opened(local_settings()) as database, database.transaction() as session:
+        clients.disable(session, client_id)
+    out.print(f"{client_id} を無効にしました / disabled", markup=False)
+
+
+def _read_jwks(path: Path) -> dict[str, object]:
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        print_problem(
+            "公開鍵のファイルを読めません。JWKS（JSON）のパスかURLを指定してください。"
+            " / The JWKS file cannot be read."
+        )
+        raise typer.Exit(2) from None
+    return read if "keys" in read else {"keys": [read]}
+

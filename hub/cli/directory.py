@@ -1,0 +1,79 @@
+"""tsunagi directory import | show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hub.cli.opening import local_settings, opened, operator
+from hub.cli.said import out
+from hub.database import Database
+from hub.settings import Settings
+
+app = typer.Typer(help="組織・窓口・管轄 / the directory.", no_args_is_help=True)
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="ディレクトリのフォルダ（省くと付属のもの）"),
+    ] = None,
+) -> None:
+    """フォルダのCSVから取り込む。何度行っても同じ結果 / Import; repeatable."""
+    settings = local_settings()
+    with opened(settings) as database:
+        count = import_directory(settings, database, folder)
+    out.print(f"{count} 件を取り込みました / imported {count} resources")
+
+
+@app.command()
+def show(
+    organization: Annotated[
+        str | None, typer.Argument(help="組織のコード（省くと一覧）")
+    ] = None,
+) -> None:
+    """組織と窓口を表示する / Show organisations and desks."""
+    from hub.directory.ask import StoredDirectory
+
+    with opened(local_settings()) as database, database.transaction() as session:
+        directory = StoredDirectory(session)
+        found = [
+            o
+            for o in directory.organisations()
+            if organization is None or o.code == organization
+        ]
+        table = Table("code", "name", "kind", "municipality", "desks", "endpoint")
+        for one in found:
+            endpoint = directory.endpoint_of(one.code)
+            table.add_row(
+                one.code,
+                one.name,
+                one.kind,
+                one.municipality or "",
+                ", ".join(d.id for d in directory.desks_of(one.code)),
+                endpoint.address if endpoint else "",
+            )
+    if not found:
+        raise typer.Exit(1)
+    out.print(table)
+
+
+def import_directory(
+    settings: Settings, database: Database, folder: Path | None = None
+) -> int:
+    """Write a directory folder, and the hub's forms and codes, through `changes`."""
+    from hub import audit, changes
+    from hub.app import know
+    from hub.changes import By
+    from hub.directory.seeds import read
+
+    seed = read(folder or settings.profiles / "directory")
+    published = know(settings).packages.published()
+    audit.observe(database, settings.organization, settings.base_url)
+    with database.transaction() as session:
+        by = By(operator(settings))
+        for resource in (*seed.resources, *published):
+            changes.put(session, by, resource)
+    return len(seed.resources) + len(published)
