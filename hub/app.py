@@ -76,7 +76,7 @@ def make_fetcher(settings: Settings) -> Fetcher:
     """The guarded outbound client as the settings want it."""
     hosts = [h.strip() for h in settings.delivery_allowed_hosts.split(",") if h.strip()]
     return Fetcher(
-        dev=settings.dev, allowed_hosts=hosts, timeout=settings.delivery_timeout
+        dev=settings.dev, hosts=hosts, timeout=settings.delivery_timeout
     )
 
 
@@ -102,11 +102,11 @@ def _own_routes(database: Database) -> list[Route]:
     ]
 
 
-def _not_found(_request: Request, error: Exception) -> Response:
+async def _not_found(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     found = issue("HUB-REST-004" if status == 405 else "HUB-REST-003")  # noqa: PLR2004
     return answers.to_response(answers.of_issues([found], status), "", "")
 
 
-def _broken(_request: Request, _error: Exception) -> Response:
+async def _broken(_request: Request, _error: Exception) -> Response:
     return answers.to_response(answers.of_issues([issue("HUB-REST-002")], 500), "", "")

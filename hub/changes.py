@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hub.actor import Actor
 from hub import audit
+from hub.actor import Actor
 from hub.database import Session
 from hub.directory import index
 from hub.disclosure import cases

@@ -85,28 +85,24 @@ def list_(
 
     with opened(local_settings()) as database, database.transaction() as session:
         found = clients.list_clients(session)
-    rows = [
-        {
-            "client_id": c.client_id,
-            "organization": c.organisation,
-            "name": c.name,
-            "roles": sorted(c.roles),
-            "enabled": c.enabled,
-        }
-        for c in found
-    ]
     if json_:
+        rows = [
+            {
+                "client_id": c.client_id,
+                "organization": c.organisation,
+                "name": c.name,
+                "roles": sorted(c.roles),
+                "enabled": c.enabled,
+            }
+            for c in found
+        ]
         out.print_json(json.dumps(rows, ensure_ascii=False))
         return
     table = Table("client_id", "organization", "name", "roles", "enabled")
-    for row in rows:
-        table.add_row(
-            row["client_id"],
-            row["organization"],
-            row["name"],
-            ", ".join(row["roles"]),
-            "○" if row["enabled"] else "×",
-        )
+    for c in found:
+        enabled = "○" if c.enabled else "×"
+        roles = ", ".join(sorted(c.roles))
+        table.add_row(c.client_id, c.organisation, c.name, roles, enabled)
     out.print(table)
 
 
@@ -130,4 +126,3 @@ def _read_jwks(path: Path) -> dict[str, object]:
         )
         raise typer.Exit(2) from None
     return read if "keys" in read else {"keys": [read]}
-

@@ -42,7 +42,7 @@ def opened(settings: Settings) -> Iterator[Database]:
         raise typer.Exit(2) from None
     if not current:
         print_problem(
-            "データベースの準備ができていません。先に tsunagi migrate を実行してください。"
+            "データベースの準備ができていません。tsunagi migrate を実行してください。"
             " / Run `tsunagi migrate` first."
         )
         raise typer.Exit(2)

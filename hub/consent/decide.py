@@ -91,7 +91,9 @@ def _recipient_refusals(
     named = {question.recipient, question.desk}
     if consent.recipients and not consent.recipients & named and not question.onward:
         return [issue("HUB-CON-007", "Consent.provision.actor")]
-    if question.onward and not rule.covers_transfer(_explained(consent, rule, question)):
+    if question.onward and not rule.covers_transfer(
+        _explained(consent, rule, question)
+    ):
         item = rule.transfer_item
         return [issue("HUB-CON-008", "Consent.extension", item=item)]
     return []

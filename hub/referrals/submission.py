@@ -22,6 +22,9 @@ from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.programmes.choose import choose
 from hub.programmes.programme import Programme
+from hub.questionnaires.consent import given
+from hub.questionnaires.form import form
+from hub.questionnaires.response import from_response
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.route import route
 from hub.routing.outcome import Decision
@@ -90,16 +93,12 @@ def check(
     source = directory.organisation(actor.organisation)
     wording = source.wording_version if source else None
     question = Question(patient=patient_ref, at=at, wording_version=wording)
-    _require_agreement_with_sheet(parts, programme, form_ref, consents)
+    _require_agreement_with_sheet(knowledge, parts, form_ref, consents)
     _permit(decide(consents, programme.consent, question))
+    if source is None:
+        raise FhirError(issue("HUB-REF-012", parts.path(request_ref, "requester")))
     decision = route(
-        directory,
-        programme,
-        source or actor.organisation,
-        parts.resources[patient_ref],
-        request,
-        _day(at),
-        form=parts.resources[form_ref],
+        directory, programme, source, parts.resources[patient_ref], request, _day(at)
     )
     desk = _require_desk(parts, request_ref, decision)
     permit = _permit(
@@ -219,26 +218,18 @@ def _consents(parts: Parts) -> tuple[ConsentFacts, ...]:
 
 
 def _require_agreement_with_sheet(
-    parts: Parts, programme: Programme, form_ref: str, consents: tuple[Any, ...]
+    knowledge: Knowledge, parts: Parts, form_ref: str, consents: tuple[Any, ...]
 ) -> None:
     """A sheet that says "no consent" beside a Consent that permits: deny (G10)."""
-    mark = programme.consent.mark
-    if not mark or not consents:
+    response = parts.resources[form_ref]
+    questionnaire = knowledge.packages.questionnaire(
+        str(response["questionnaire"]).partition("|")[0]
+    )
+    if questionnaire is None or not consents:
         return
-    codes = set(_answers(parts.resources[form_ref].get("item", ()), mark))
-    if codes & programme.consent.mark_refused:
+    shape, answers = form(questionnaire), from_response(response, questionnaire)
+    if answers.get(shape.role("consent") or "") and not given(shape, answers):
         raise FhirError(issue("HUB-CON-006", parts.path(form_ref, "item")))
-
-
-def _answers(items: Any, link_id: str) -> list[str]:
-    found: list[str] = []
-    for item in items:
-        for answer in item.get("answer", ()):
-            if item.get("linkId") == link_id:
-                found.append((answer.get("valueCoding") or {}).get("code", ""))
-            found += _answers(answer.get("item", ()), link_id)
-        found += _answers(item.get("item", ()), link_id)
-    return found
 
 
 def _permit(decided: Permit | list[Issue]) -> Permit:

@@ -131,7 +131,7 @@ def _mirror_waiting(
 
 
 def _waiting(submission: Submission, parent: Resource) -> list[str]:
-    found = []
+    found: list[str] = []
     if submission.decision.business_status:
         found.append(submission.decision.business_status)
     if submission.programme.phone_call != "off" and not has_phone_call(parent):
@@ -151,9 +151,10 @@ def _extract(
         {**form, "id": _id(submission.form)},
         questionnaire,
         patient=submission.patient,
-        authored=str(form.get("authored") or dates.instant(hub.at)),
+        authored=hub.at,
+        source=f"Organization/{case.source}",
     ):
-        create(session, hub, resource, place)
+        create(session, hub, resource, place, id=resource["id"])
 
 
 def _episode(case: Case, organisation: str, by: By) -> Resource:

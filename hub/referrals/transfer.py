@@ -159,10 +159,13 @@ def _route_again(
     session: Session, knowledge: Knowledge, hub: By, case: Case, left: set[str]
 ) -> Decision:
     directory = StoredDirectory(session)
+    source = directory.organisation(case.source)
+    if source is None:
+        return Decision(missing=("source",))
     return route(
         directory,
         knowledge.programmes[case.programme],
-        directory.organisation(case.source) or case.source,
+        source,
         resource_of(session, "Patient", case.patient),
         resource_of(session, "ServiceRequest", case.service_request),
         hub.at.astimezone(JST).date(),

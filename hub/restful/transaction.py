@@ -139,7 +139,7 @@ class _Transaction:
             return self.found[entry.index].reference
         return f"{entry.type}/{entry.id or self.ids[entry.index]}"
 
-    def _resolved(self, urls: dict[str | None, str], reference: str, path: str) -> str:
+    def _resolved(self, urls: dict[str, str], reference: str, path: str) -> str:
         if reference in urls:
             return urls[reference]
         if reference.startswith("#"):
