@@ -97,11 +97,12 @@ class SeedDirectory:
         self, municipality: str, provider: str | None = None
     ) -> tuple[Agreement, ...]:
         areas = (municipality, municipality[:2])
-        return tuple(
+        found = (
             _agreement(terms, self._desks[terms.desk])
             for terms in self._agreements
             if terms.area in areas and provider in (None, terms.provider)
         )
+        return tuple(sorted(found, key=lambda a: a.id))
 
     def endpoint_of(self, organisation: str) -> Address | None:
         found = (
@@ -124,10 +125,12 @@ class StoredDirectory:
 
     def organisations(self, kind: str | None = None) -> tuple[Organisation, ...]:
         table = tables.organisations
-        query = select(table).order_by(table.c.id)
+        query = select(table)
         if kind is not None:
             query = query.where(table.c.kind == kind)
-        return tuple(_organisation(row) for row in self._session.execute(query))
+        # Sorted here: a database's collation would order ids in its own way.
+        found = (_organisation(row) for row in self._session.execute(query))
+        return tuple(sorted(found, key=lambda o: o.code))
 
     def desk(self, id: str) -> Desk | None:
         table = tables.desks
@@ -136,13 +139,12 @@ class StoredDirectory:
 
     def desks_of(self, organisation: str) -> tuple[Desk, ...]:
         table = tables.desks
-        query = (
-            select(table)
-            .where(table.c.organisation == organisation, table.c.active == 1)
-            .order_by(table.c.id)
+        query = select(table).where(
+            table.c.organisation == organisation, table.c.active == 1
         )
         rows = self._session.execute(query)
-        return tuple(Desk(row.id, row.name, row.organisation) for row in rows)
+        found = (Desk(row.id, row.name, row.organisation) for row in rows)
+        return tuple(sorted(found, key=lambda d: d.id))
 
     def jurisdictions(
         self, municipality: str, on: date | None = None
@@ -164,11 +166,11 @@ class StoredDirectory:
             .join(desk, desk.c.id == table.c.desk)
             .where(table.c.area.in_([municipality, municipality[:2]]))
             .where(desk.c.active == 1)
-            .order_by(table.c.id)
         )
         if provider is not None:
             query = query.where(table.c.provider == provider)
-        return tuple(_stored_agreement(row) for row in self._session.execute(query))
+        found = (_stored_agreement(row) for row in self._session.execute(query))
+        return tuple(sorted(found, key=lambda a: a.id))
 
     def endpoint_of(self, organisation: str) -> Address | None:
         table = tables.endpoints
