@@ -96,9 +96,7 @@ def _folders(top: Path) -> Iterator[Path]:
     yield from sorted(p.parent for p in top.glob("*/programme.toml"))
 
 
-def _files(
-    folders: list[Path], names: tuple[str, ...], suffix: str
-) -> Iterator[Path]:
+def _files(folders: list[Path], names: tuple[str, ...], suffix: str) -> Iterator[Path]:
     for folder in folders:
         for name in names:
             yield from sorted(folder.glob(f"{name}/*{suffix}"))
