@@ -40,7 +40,9 @@ GREGORIAN_SINCE = date(1873, 1, 1)
 
 _BY_SIGN = {sign: era for era in ERAS for sign in (era.name, era.letter, era.name[0])}
 _ENDS = {old.name: new.start for new, old in pairwise(ERAS)}
-_DAY = r"(?P<y>元|[0-9]{1,2})(?:年|[./-])(?P<m>[0-9]{1,2})(?:月|[./-])(?P<d>[0-9]{1,2})日?"
+_DAY = (
+    r"(?P<y>元|[0-9]{1,2})(?:年|[./-])(?P<m>[0-9]{1,2})(?:月|[./-])(?P<d>[0-9]{1,2})日?"
+)
 _ERA_DATE = re.compile(rf"(?P<era>令和|平成|昭和|大正|明治|[RHSTM令平昭大明])\.?{_DAY}")
 _WEST_DATE = re.compile(
     r"(?:西暦)?(?P<y>[0-9]{4})(?:年|[./-])(?P<m>[0-9]{1,2})(?:月|[./-])(?P<d>[0-9]{1,2})日?"

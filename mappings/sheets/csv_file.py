@@ -29,7 +29,9 @@ def decode(raw: bytes) -> str:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if encoding == "cp932" and (raw.startswith(_BOM) or _NOT_CP932.intersection(text)):
+        if encoding == "cp932" and (
+            raw.startswith(_BOM) or _NOT_CP932.intersection(text)
+        ):
             break
         return text
     raise FhirError(issue("HUB-SHEET-002"))

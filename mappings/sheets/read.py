@@ -21,6 +21,8 @@ from mappings.sheets.table import Limits, Record, Table
 Unreadable = Literal["keep", "refuse"]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+# A cell that begins like a formula is written out behind an apostrophe (write.py).
+_GUARDED = re.compile(r"'[=+@\t\r-]")
 _FEWEST_HEADERS = 2
 # What decision D-10 is about; consent (-029) is never read wrongly, only not given.
 _UNREAD = frozenset(f"HUB-SHEET-02{n}" for n in range(7))
@@ -135,8 +137,7 @@ def _recognise(headers: tuple[str, ...], layouts: list[Layout]) -> Layout | None
 def _from_xlsx(
     raw: bytes, layouts: list[Layout], limits: Limits
 ) -> tuple[Layout, list[Table]]:
-    workbook = xlsx_file.open_workbook(raw, limits)
-    found = list(xlsx_file.tables(workbook, layouts, limits))
+    found = xlsx_file.tables(xlsx_file.grids(raw, limits), layouts)
     if not found:
         raise FhirError(issue("HUB-SHEET-003"))
     layout = found[0][0]
@@ -210,6 +211,8 @@ def _row(record: Record, layout: Layout, unreadable: Unreadable) -> Row:
 
 def _clean(text: str) -> tuple[str, list[str]]:
     ids = []
+    if _GUARDED.match(text):
+        text = text[1:]
     if _CONTROL.search(text):
         text = _CONTROL.sub("", text)
         ids.append("HUB-SHEET-031")
@@ -251,4 +254,3 @@ def _warnings(
         )
         for id_ in ids[:1]
     ]
-

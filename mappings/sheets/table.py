@@ -15,7 +15,7 @@ class Limits:
     """
 
     size: int = 10_000_000
-    unpacked: int = 50_000_000
+    unpacked: int = 20_000_000
     parts: int = 500
     rows: int = 5_000
     columns: int = 500
