@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -59,33 +60,36 @@ class Listener:
     """A socket on this machine that counts who connects."""
 
     def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = self.socket.getsockname()[1]
-        self.connections = 0
+        self._seen = []
         self._thread = threading.Thread(target=self._count)
         self._thread.start()
 
     def _count(self):
         while True:
             connection, _ = self.socket.accept()
-            greeting = connection.recv(4)
-            connection.close()
+            with connection:
+                greeting = connection.recv(4)
             if greeting == b"STOP":
                 return
-            self.connections += 1
+            self._seen.append(greeting)
 
-    def close(self):
-        with socket.create_connection(("127.0.0.1", self.port)) as last:
-            last.sendall(b"STOP")
-        self._thread.join()
-        self.socket.close()
+    def stop(self) -> int:
+        """Stop listening; how many connected, those still waiting included."""
+        if self._thread.is_alive():
+            with socket.create_connection(("127.0.0.1", self.port)) as last:
+                last.sendall(b"STOP")
+            self._thread.join()
+            self.socket.close()
+        return len(self._seen)
 
 
 @pytest.fixture
 def listener():
     found = Listener()
     yield found
-    found.close()
+    found.stop()
 
 
 def lookup(host, port):
@@ -104,8 +108,8 @@ def test_no_spelling_of_this_machine_is_reached(listener):
                 pytest.raises(FetchError) as error,
             ):
                 fetcher.request("GET", f"{scheme}://{place}/")
-                assert error.value.reason in ("url", "scheme", "host", "address")
-    assert listener.connections == 0
+            assert error.value.reason in ("url", "scheme", "host", "address")
+    assert listener.stop() == 0
 
 
 def test_an_odd_spelling_is_not_reached_where_loopback_is_allowed(listener):
@@ -115,15 +119,15 @@ def test_an_odd_spelling_is_not_reached_where_loopback_is_allowed(listener):
             if spelling.lower() in plain:
                 continue
             url = f"http://{spelling}:{listener.port}/"
-            with pytest.raises(FetchError, match="url|scheme"):
+            with pytest.raises(FetchError, match=r"url|scheme"):
                 fetcher.request("GET", url)
-    assert listener.connections == 0
+    assert listener.stop() == 0
 
 
 def test_the_listener_does_count_a_connection(listener):
     with Fetcher(dev=True) as fetcher, pytest.raises(FetchError, match="protocol"):
         fetcher.request("GET", f"http://127.0.0.1:{listener.port}/")
-    assert listener.connections == 1
+    assert listener.stop() == 1
 
 
 @pytest.mark.parametrize("dev", [True, False])
@@ -173,8 +177,9 @@ def test_a_url_is_read_into_host_and_port():
     found = target("https://Hospital.Example:8443/fhir/R4?a=b%20c")
     assert found is not None
     assert (found.scheme, found.host, found.port) == ("https", "hospital.example", 8443)
-    assert target("https://[2606:2800:220:1::1]/").host == "2606:2800:220:1::1"
-    assert target("https://93.184.216.34").port == 443
+    six = target("https://[2606:2800:220:1::1]/")
+    assert six is not None
+    assert (six.host, six.port) == ("2606:2800:220:1::1", 443)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +351,7 @@ def test_a_name_is_resolved_once_a_connection_and_a_flip_is_caught(listener):
                 fetcher.request("GET", f"https://{place}/")
             assert error.value.reason in reasons
     assert asked == ["flip.example"] * 2
-    assert listener.connections == 0
+    assert listener.stop() == 0
 
 
 def test_one_bad_address_among_good_ones_condemns_all(listener):
@@ -360,14 +365,17 @@ def test_one_bad_address_among_good_ones_condemns_all(listener):
         pytest.raises(FetchError, match="address"),
     ):
         fetcher.request("GET", f"https://{place}/")
-    assert listener.connections == 0
+    assert listener.stop() == 0
 
 
 def test_a_name_that_does_not_resolve_is_worth_a_retry():
     def unknown(host, port):
         raise socket.gaierror
 
-    for resolve in (unknown, lambda _host, _port: []):
+    def empty(host, port):
+        return []
+
+    for resolve in (unknown, empty):
         with (
             Fetcher(hosts=["a.example"], resolve=resolve) as fetcher,
             pytest.raises(FetchError) as error,
@@ -388,7 +396,7 @@ def test_proxy_variables_are_ignored(listener, monkeypatch):
         pytest.raises(FetchError, match="name"),
     ):
         fetcher.request("GET", "https://a.example/")
-    assert listener.connections == 0
+    assert listener.stop() == 0
 
 
 @contextmanager
@@ -433,7 +441,7 @@ def test_an_answer_that_drips_ends_at_the_time_cap(part):
         pytest.raises(FetchError, match="timeout"),
     ):
         fetcher.request("GET", f"http://127.0.0.1:{port}/")
-        assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_an_endless_answer_ends_at_the_size_cap():
@@ -489,7 +497,7 @@ def certificate(tmp_path_factory):
 
 def exchange(certificate, host, verify):
     """One TLS request to a server of this machine that is called `host`."""
-    seen = {}
+    seen: dict[str, Any] = {}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.sni_callback = lambda _socket, name, _context: seen.update(sni=name)

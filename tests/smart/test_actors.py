@@ -1,9 +1,11 @@
 """From the header to the Actor: checks RS1, RS2, RS4 to RS6."""
 
 import pytest
+from sqlalchemy import update
 
 from hub.fhir.outcome import FhirError, issue
 from hub.smart.actors import authenticate, challenge
+from hub.smart.tables import client as client_table
 
 
 def test_RS1_without_a_header_the_answer_names_bearer(hub):
@@ -68,9 +70,10 @@ def test_a_token_never_outlives_the_scopes_of_its_client(hub):
     client = hub.register()
     token = hub.issue(client.client_id, "system/Task.rs system/Patient.rs")
     with hub.database.transaction() as session:
-        session.exec_driver_sql(
-            "UPDATE smart_client SET scopes = 'system/Task.r' WHERE client_id = ?",
-            (client.client_id,),
+        session.execute(
+            update(client_table)
+            .where(client_table.c.client_id == client.client_id)
+            .values(scopes="system/Task.r")
         )
     actor = authenticate(hub.database, [f"Bearer {token}"])
     assert actor.may("r", "Task")
