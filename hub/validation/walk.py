@@ -190,7 +190,7 @@ class Walk:
                 bare = index >= len(values) or values[index] is None
                 if item is not None:
                     self._element(item, (path, one.step, index), bare=bare)
-                elif bare:
+                elif index >= len(values):  # else told at the value itself
                     self.add("HUB-VAL-007", (path, one.step, index))
             if not child:
                 self.add("HUB-VAL-006", here)
