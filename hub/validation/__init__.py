@@ -48,4 +48,6 @@ def require_valid(
 
 def _head(resource: Resource) -> str:
     name = resource.get("resourceType")
-    return name if type(name) is str and name.isalpha() and name.isascii() else "Resource"
+    return (
+        name if type(name) is str and name.isalpha() and name.isascii() else "Resource"
+    )

@@ -65,7 +65,9 @@ def facts(structure: Resource) -> Resource:
 
 def _row(element: Resource, url: str, invariants: Resource) -> Resource | None:
     path = element["path"]
-    if path.count(".") > 1 and path.endswith((".id", ".extension", ".modifierExtension")):
+    if path.count(".") > 1 and path.endswith(
+        (".id", ".extension", ".modifierExtension")
+    ):
         return None  # every backbone element has them; the reader adds them
     row: Resource = {"path": path, "min": element["min"], "max": element["max"]}
     if types := _types(element):

@@ -19,6 +19,7 @@ _CLOSED = frozenset(("document", "message", "transaction"))
 _WITHOUT_FULL_URL = frozenset(
     ("transaction", "transaction-response", "batch", "batch-response")
 )
+_WITHOUT_IDENTITY = (None, "OperationOutcome")
 # R4 Documents: these references of the Composition are part of the document.
 _DOCUMENT_PARTS = frozenset(
     ("subject", "encounter", "author", "party", "custodian", "detail", "focus", "entry")
@@ -58,7 +59,8 @@ def check_bundle(bundle: Object, add: Add) -> None:
         url, resource = entry.get("fullUrl"), _resource(entry)
         here = ("entry", index)
         if url is None and "_fullUrl" not in entry:
-            if needs_url and resource:
+            # An outcome among search results has no identity of its own.
+            if needs_url and resource.get("resourceType") not in _WITHOUT_IDENTITY:
                 add("HUB-VAL-070", here)
         elif type(url) is str and url:
             if not is_full_url(url):

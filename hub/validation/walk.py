@@ -42,11 +42,9 @@ class Walk:
         path: Path,
         *,
         severity: Severity = "error",
-        **fields: object,
+        **fields: Any,
     ) -> None:
-        self.found.append(
-            issue(id_, expression(path), severity=severity, **fields)
-        )
+        self.found.append(issue(id_, expression(path), severity=severity, **fields))
 
     def resource(self, value: Object, path: Path) -> None:
         """A resource that stands for itself: the top one, or one of an entry."""
@@ -57,7 +55,9 @@ class Walk:
         outer, outer_bundle = self.contained, self.bundle
         inside = _objects(value.get("contained"))
         self.contained = {
-            id_: r.get("resourceType") for r in inside if type(id_ := r.get("id")) is str
+            id_: r.get("resourceType")
+            for r in inside
+            if type(id_ := r.get("id")) is str
         }
         if known.name == "Bundle":
             self.bundle = BundleScope.of(value)

@@ -54,7 +54,9 @@ def test_a_urn_inside_an_extension_is_checked_like_any_other():
 
 def test_a_conditional_reference_is_for_transactions():
     bundle = a_transaction()
-    bundle["entry"][1]["resource"]["requester"] = {"reference": "Organization?identifier=1"}
+    bundle["entry"][1]["resource"]["requester"] = {
+        "reference": "Organization?identifier=1"
+    }
     assert found(bundle) == []
     bundle["entry"][1]["resource"]["requester"] = {"reference": "Location?identifier=1"}
     assert found(bundle) == [("HUB-VAL-061", "Bundle.entry[1].resource.requester")]
@@ -122,7 +124,10 @@ def test_a_document_holds_what_its_composition_names():
 
 def test_a_document_reference_meets_one_entry_only():
     document = a_document()
-    twin = {"fullUrl": "https://other.example/fhir/Patient/p", "resource": a_patient(id="p")}
+    twin = {
+        "fullUrl": "https://other.example/fhir/Patient/p",
+        "resource": a_patient(id="p"),
+    }
     document["entry"].append(twin)
     assert {id_ for id_, _ in found(document)} == {"HUB-VAL-071"}
 
@@ -154,10 +159,22 @@ def without(bundle, *names):
 
 BAD = [
     (a_transaction(total=3), ("bdl-1", "Bundle")),
-    (a_transaction(entry=[an_entry(0, a_patient(), search={"mode": "match"})]), ("bdl-2", "Bundle")),
-    (a_transaction(entry=[without(an_entry(0, a_patient()), "request")]), ("bdl-3", "Bundle")),
-    (a_transaction(entry=[an_entry(0, a_patient(), response={"status": "200"})]), ("bdl-4", "Bundle")),
-    (a_transaction(entry=[an_entry(0, a_patient()), an_entry(0, a_consent())]), ("bdl-7", "Bundle")),
+    (
+        a_transaction(entry=[an_entry(0, a_patient(), search={"mode": "match"})]),
+        ("bdl-2", "Bundle"),
+    ),
+    (
+        a_transaction(entry=[without(an_entry(0, a_patient()), "request")]),
+        ("bdl-3", "Bundle"),
+    ),
+    (
+        a_transaction(entry=[an_entry(0, a_patient(), response={"status": "200"})]),
+        ("bdl-4", "Bundle"),
+    ),
+    (
+        a_transaction(entry=[an_entry(0, a_patient()), an_entry(0, a_consent())]),
+        ("bdl-7", "Bundle"),
+    ),
     (without(a_document(), "identifier"), ("bdl-9", "Bundle")),
     (without(a_document(), "timestamp"), ("bdl-10", "Bundle")),
     (a_document() | {"entry": a_document()["entry"][1:]}, ("bdl-11", "Bundle")),
@@ -171,7 +188,9 @@ def test_a_bundle_keeps_its_invariants(bundle, expected):
 
 
 def test_an_entry_holds_something_bdl_5():
-    assert ("bdl-5", "Bundle.entry[0]") in rules(a_transaction(entry=[{"fullUrl": url(0)}]))
+    assert ("bdl-5", "Bundle.entry[0]") in rules(
+        a_transaction(entry=[{"fullUrl": url(0)}])
+    )
 
 
 def test_a_versioned_full_url_is_refused_bdl_8():
@@ -191,5 +210,7 @@ def test_a_request_in_an_entry_is_checked():
 
 
 def test_a_subject_of_a_foreign_server_is_kept():
-    resource = a_service_request(subject={"reference": "https://x.example/fhir/Patient/1"})
+    resource = a_service_request(
+        subject={"reference": "https://x.example/fhir/Patient/1"}
+    )
     assert found(a_transaction(entry=[an_entry(1, resource)])) == []

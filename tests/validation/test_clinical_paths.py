@@ -30,14 +30,38 @@ CONSENT = [
     ({"patient": {"reference": "Group/1"}}, "061", "Consent.patient"),
     ({"performer": [{"reference": "Device/1"}]}, "061", "Consent.performer[0]"),
     ({"organization": [{"reference": "Patient/1"}]}, "061", "Consent.organization[0]"),
-    ({"sourceReference": {"reference": "Binary/1"}}, "061", "Consent.source.ofType(Reference)"),
-    ({"sourceReference": {"display": "紙"}, "sourceAttachment": {"title": "紙"}}, "008", "Consent.source"),
+    (
+        {"sourceReference": {"reference": "Binary/1"}},
+        "061",
+        "Consent.source.ofType(Reference)",
+    ),
+    (
+        {"sourceReference": {"display": "紙"}, "sourceAttachment": {"title": "紙"}},
+        "008",
+        "Consent.source",
+    ),
     ({"dateTime": "令和8年4月1日"}, "020", "Consent.dateTime"),
     ({"provision": {"type": "allow"}}, "050", "Consent.provision.type"),
-    ({"provision": {"actor": [{"role": {"text": "受領"}}]}}, "010", "Consent.provision.actor[0]"),
-    ({"provision": {"data": [{"meaning": "all", "reference": {"display": "a"}}]}}, "050", "Consent.provision.data[0].meaning"),
-    ({"provision": {"provision": [{"type": "x"}]}}, "050", "Consent.provision.provision[0].type"),
-    ({"verification": [{"verifiedWith": {"reference": "Patient/1"}}]}, "010", "Consent.verification[0]"),
+    (
+        {"provision": {"actor": [{"role": {"text": "受領"}}]}},
+        "010",
+        "Consent.provision.actor[0]",
+    ),
+    (
+        {"provision": {"data": [{"meaning": "all", "reference": {"display": "a"}}]}},
+        "050",
+        "Consent.provision.data[0].meaning",
+    ),
+    (
+        {"provision": {"provision": [{"type": "x"}]}},
+        "050",
+        "Consent.provision.provision[0].type",
+    ),
+    (
+        {"verification": [{"verifiedWith": {"reference": "Patient/1"}}]},
+        "010",
+        "Consent.verification[0]",
+    ),
 ]
 
 
@@ -72,14 +96,38 @@ REQUEST = [
     ({"priority": "high"}, "050", "ServiceRequest.priority"),
     ({"doNotPerform": "false"}, "020", "ServiceRequest.doNotPerform"),
     ({"subject": {"reference": "RelatedPerson/1"}}, "061", "ServiceRequest.subject"),
-    ({"requester": {"reference": "HealthcareService/1"}}, "061", "ServiceRequest.requester"),
+    (
+        {"requester": {"reference": "HealthcareService/1"}},
+        "061",
+        "ServiceRequest.requester",
+    ),
     ({"performer": {"display": "a"}}, "004", "ServiceRequest.performer"),
-    ({"occurrenceDateTime": "2026", "occurrencePeriod": {"start": "2026"}}, "008", "ServiceRequest.occurrence"),
-    ({"occurrenceTiming": {"repeat": {"frequency": 0}}}, "020", "ServiceRequest.occurrence.ofType(Timing).repeat.frequency"),
-    ({"quantityQuantity": {"value": "5"}}, "020", "ServiceRequest.quantity.ofType(Quantity).value"),
-    ({"reasonCode": [{"coding": [{"code": 5}]}]}, "020", "ServiceRequest.reasonCode[0].coding[0].code"),
+    (
+        {"occurrenceDateTime": "2026", "occurrencePeriod": {"start": "2026"}},
+        "008",
+        "ServiceRequest.occurrence",
+    ),
+    (
+        {"occurrenceTiming": {"repeat": {"frequency": 0}}},
+        "020",
+        "ServiceRequest.occurrence.ofType(Timing).repeat.frequency",
+    ),
+    (
+        {"quantityQuantity": {"value": "5"}},
+        "020",
+        "ServiceRequest.quantity.ofType(Quantity).value",
+    ),
+    (
+        {"reasonCode": [{"coding": [{"code": 5}]}]},
+        "020",
+        "ServiceRequest.reasonCode[0].coding[0].code",
+    ),
     ({"note": [{"authorString": "a"}]}, "010", "ServiceRequest.note[0]"),
-    ({"instantiatesCanonical": ["a b"]}, "020", "ServiceRequest.instantiatesCanonical[0]"),
+    (
+        {"instantiatesCanonical": ["a b"]},
+        "020",
+        "ServiceRequest.instantiatesCanonical[0]",
+    ),
     ({"owner": {"display": "a"}}, "002", "ServiceRequest.owner"),
 ]
 
@@ -119,8 +167,16 @@ TASK = [
     ({"restriction": {"repetitions": 0}}, "020", "Task.restriction.repetitions"),
     ({"input": [{"type": {"text": "a"}}]}, "010", "Task.input[0]"),
     ({"input": [{"valueString": "a"}]}, "010", "Task.input[0]"),
-    ({"input": [{"type": {"text": "a"}, "valueString": "a", "valueCode": "b"}]}, "008", "Task.input[0].value"),
-    ({"output": [{"type": {"text": "a"}, "valueReference": {"reference": "x"}}]}, "060", "Task.output[0].value.ofType(Reference).reference"),
+    (
+        {"input": [{"type": {"text": "a"}, "valueString": "a", "valueCode": "b"}]},
+        "008",
+        "Task.input[0].value",
+    ),
+    (
+        {"output": [{"type": {"text": "a"}, "valueReference": {"reference": "x"}}]},
+        "060",
+        "Task.output[0].value.ofType(Reference).reference",
+    ),
     ({"executionPeriod": {"start": "2026-4-1"}}, "020", "Task.executionPeriod.start"),
     ({"note": [{"text": " "}]}, "020", "Task.note[0].text"),
 ]
@@ -140,12 +196,40 @@ def test_task_is_not_changed_before_it_was_written_inv_1():
 RESPONSE = [
     ({"status": "final"}, "050", "QuestionnaireResponse.status"),
     ({"item": [{"text": "a"}]}, "010", "QuestionnaireResponse.item[0]"),
-    ({"item": [{"linkId": "1", "answer": [{"valueString": ""}]}]}, "006", "QuestionnaireResponse.item[0].answer[0].value.ofType(string)"),
-    ({"item": [{"linkId": "1", "answer": [{"valueString": "a", "valueDate": "2026"}]}]}, "008", "QuestionnaireResponse.item[0].answer[0].value"),
-    ({"item": [{"linkId": "1", "answer": [{"valueCode": "a"}]}]}, "002", "QuestionnaireResponse.item[0].answer[0].valueCode"),
-    ({"item": [{"linkId": "1", "answer": [{"valueDate": "2026-02-30"}]}]}, "020", "QuestionnaireResponse.item[0].answer[0].value.ofType(date)"),
-    ({"item": [{"linkId": "1", "answer": [{"item": [{"linkId": 2}]}]}]}, "020", "QuestionnaireResponse.item[0].answer[0].item[0].linkId"),
-    ({"item": [{"linkId": "1", "answer": {"valueString": "a"}}]}, "004", "QuestionnaireResponse.item[0].answer"),
+    (
+        {"item": [{"linkId": "1", "answer": [{"valueString": ""}]}]},
+        "006",
+        "QuestionnaireResponse.item[0].answer[0].value.ofType(string)",
+    ),
+    (
+        {
+            "item": [
+                {"linkId": "1", "answer": [{"valueString": "a", "valueDate": "2026"}]}
+            ]
+        },
+        "008",
+        "QuestionnaireResponse.item[0].answer[0].value",
+    ),
+    (
+        {"item": [{"linkId": "1", "answer": [{"valueCode": "a"}]}]},
+        "002",
+        "QuestionnaireResponse.item[0].answer[0].valueCode",
+    ),
+    (
+        {"item": [{"linkId": "1", "answer": [{"valueDate": "2026-02-30"}]}]},
+        "020",
+        "QuestionnaireResponse.item[0].answer[0].value.ofType(date)",
+    ),
+    (
+        {"item": [{"linkId": "1", "answer": [{"item": [{"linkId": 2}]}]}]},
+        "020",
+        "QuestionnaireResponse.item[0].answer[0].item[0].linkId",
+    ),
+    (
+        {"item": [{"linkId": "1", "answer": {"valueString": "a"}}]},
+        "004",
+        "QuestionnaireResponse.item[0].answer",
+    ),
     ({"author": {"reference": "Location/1"}}, "061", "QuestionnaireResponse.author"),
     ({"authored": "2026-04-01T10:00"}, "020", "QuestionnaireResponse.authored"),
 ]

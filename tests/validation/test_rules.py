@@ -31,10 +31,17 @@ def concept(system: str, code: str) -> dict[str, Any]:
 # rule: (objects that break it, objects that keep it)
 CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "Age.age-1": (
-        [{"value": 0, "code": "a", "system": UCUM}, {"value": 5}, {"code": "a", "system": "x"}],
+        [
+            {"value": 0, "code": "a", "system": UCUM},
+            {"value": 5},
+            {"code": "a", "system": "x"},
+        ],
         [{"value": 5, "code": "a", "system": UCUM}, {}],
     ),
-    "Attachment.att-1": ([{"data": "QUJD"}], [{"data": "QUJD", "contentType": "a/b"}, {}]),
+    "Attachment.att-1": (
+        [{"data": "QUJD"}],
+        [{"data": "QUJD", "contentType": "a/b"}, {}],
+    ),
     "ContactPoint.cpt-2": ([{"value": "099"}], [{"value": "099", "system": "phone"}]),
     "Count.cnt-3": (
         [{"value": Decimal("1.5"), "code": "1", "system": UCUM}, {"code": "2"}],
@@ -43,18 +50,34 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "DataRequirement.drq-1": ([{}, {"path": "a", "searchParam": "b"}], [{"path": "a"}]),
     "DataRequirement.drq-2": ([{}, {"path": "a", "searchParam": "b"}], [{"path": "a"}]),
     "Distance.dis-1": ([{"value": 5}], [{"value": 5, "code": "km", "system": UCUM}]),
-    "Duration.drt-1": ([{"code": "d"}, {"code": "d", "system": UCUM}], [{"code": "d", "system": UCUM, "value": 1}]),
+    "Duration.drt-1": (
+        [{"code": "d"}, {"code": "d", "system": UCUM}],
+        [{"code": "d", "system": UCUM, "value": 1}],
+    ),
     "Expression.exp-1": ([{}], [{"expression": "a"}, {"reference": "b"}]),
     "Period.per-1": (
-        [{"start": "2026-04-02", "end": "2026-04-01"}, {"start": "2026-05", "end": "2026-04-01"}],
-        [{"start": "2026-04-01", "end": "2026-04"}, {"start": "2026-04-01"}, {"start": 1, "end": "2026"}],
+        [
+            {"start": "2026-04-02", "end": "2026-04-01"},
+            {"start": "2026-05", "end": "2026-04-01"},
+        ],
+        [
+            {"start": "2026-04-01", "end": "2026-04"},
+            {"start": "2026-04-01"},
+            {"start": 1, "end": "2026"},
+        ],
     ),
     "Quantity.qty-3": ([{"code": "d"}], [{"code": "d", "system": UCUM}, {}]),
     "Range.rng-2": (
         [{"low": {"value": 2}, "high": {"value": 1}}],
-        [{"low": {"value": 1}, "high": {"value": 1}}, {"low": {"value": 2, "code": "a"}, "high": {"value": 1, "code": "b"}}],
+        [
+            {"low": {"value": 1}, "high": {"value": 1}},
+            {"low": {"value": 2, "code": "a"}, "high": {"value": 1, "code": "b"}},
+        ],
     ),
-    "Ratio.rat-1": ([{}, {"numerator": {"value": 1}}], [{"numerator": {}, "denominator": {}}, {"extension": []}]),
+    "Ratio.rat-1": (
+        [{}, {"numerator": {"value": 1}}],
+        [{"numerator": {}, "denominator": {}}, {"extension": []}],
+    ),
     "Timing.tim-1": ([{"duration": 1}], [{"duration": 1, "durationUnit": "h"}]),
     "Timing.tim-2": ([{"period": 1}], [{"period": 1, "periodUnit": "h"}]),
     "Timing.tim-4": ([{"duration": -1}], [{"duration": 0}, {}]),
@@ -62,16 +85,28 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "Timing.tim-6": ([{"periodMax": 1}], [{"periodMax": 1, "period": 1}]),
     "Timing.tim-7": ([{"durationMax": 1}], [{"durationMax": 1, "duration": 1}]),
     "Timing.tim-8": ([{"countMax": 1}], [{"countMax": 1, "count": 1}]),
-    "Timing.tim-9": ([{"offset": 1}, {"offset": 1, "when": ["C"]}], [{"offset": 1, "when": ["PC"]}, {}]),
-    "Timing.tim-10": ([{"timeOfDay": ["09:00:00"], "when": ["PC"]}], [{"when": ["PC"]}]),
+    "Timing.tim-9": (
+        [{"offset": 1}, {"offset": 1, "when": ["C"]}],
+        [{"offset": 1, "when": ["PC"]}, {}],
+    ),
+    "Timing.tim-10": (
+        [{"timeOfDay": ["09:00:00"], "when": ["PC"]}],
+        [{"when": ["PC"]}],
+    ),
     "TriggerDefinition.trd-1": ([{"data": [], "timingDate": "2026"}], [{"data": []}]),
     "TriggerDefinition.trd-2": ([{"condition": {}}], [{"condition": {}, "data": []}]),
     "TriggerDefinition.trd-3": (
         [{"type": "named-event"}, {"type": "periodic"}, {"type": "data-added"}],
-        [{"type": "named-event", "name": "a"}, {"type": "periodic", "timingDate": "2026"}],
+        [
+            {"type": "named-event", "name": "a"},
+            {"type": "periodic", "timingDate": "2026"},
+        ],
     ),
     "Consent.ppc-1": ([{}], [{"policy": []}, {"policyRule": {}}]),
-    "Consent.ppc-2": ([scope("patient-privacy")], [scope("patient-privacy") | {"patient": {}}, {}]),
+    "Consent.ppc-2": (
+        [scope("patient-privacy")],
+        [scope("patient-privacy") | {"patient": {}}, {}],
+    ),
     "Consent.ppc-3": ([scope("research")], [scope("adr")]),
     "Consent.ppc-4": ([scope("adr")], [scope("research")]),
     "Consent.ppc-5": ([scope("treatment")], [scope("adr")]),
@@ -82,79 +117,218 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "ServiceRequest.prr-1": ([{"orderDetail": []}], [{"orderDetail": [], "code": {}}]),
     "Task.inv-1": (
         [{"authoredOn": "2026-04-02", "lastModified": "2026-04-01"}],
-        [{"authoredOn": "2026-04-01", "lastModified": "2026-04-01"}, {"authoredOn": "2026"}],
+        [
+            {"authoredOn": "2026-04-01", "lastModified": "2026-04-01"},
+            {"authoredOn": "2026"},
+        ],
     ),
-    "QuestionnaireResponse.qrs-1": ([{"answer": [], "item": []}], [{"answer": []}, {"item": []}]),
+    "QuestionnaireResponse.qrs-1": (
+        [{"answer": [], "item": []}],
+        [{"answer": []}, {"item": []}],
+    ),
     "AuditEvent.sev-1": ([{"name": "a", "query": "QUJD"}], [{"name": "a"}]),
     "Appointment.app-1": ([{}], [{"actor": {}}]),
     "Appointment.app-2": ([{"start": "a"}], [{"start": "a", "end": "b"}, {}]),
-    "Appointment.app-3": ([{"status": "booked"}], [{"status": "proposed"}, {"start": "a", "end": "b"}]),
-    "Appointment.app-4": ([{"cancelationReason": {}, "status": "booked"}], [{"cancelationReason": {}, "status": "cancelled"}]),
+    "Appointment.app-3": (
+        [{"status": "booked"}],
+        [{"status": "proposed"}, {"start": "a", "end": "b"}],
+    ),
+    "Appointment.app-4": (
+        [{"cancelationReason": {}, "status": "booked"}],
+        [{"cancelationReason": {}, "status": "cancelled"}],
+    ),
     "CarePlan.cpl-3": ([{"detail": {}, "reference": {}}], [{"detail": {}}]),
     "Composition.cmp-1": ([{"title": "a"}], [{"section": []}]),
     "Composition.cmp-2": ([{"emptyReason": {}, "entry": []}], [{"entry": []}]),
     "Condition.con-1": ([{}], [{"summary": {}}]),
     "Condition.con-2": ([{}], [{"detail": []}]),
-    "Condition.con-4": ([{"abatementString": "a"}], [{"abatementString": "a", "clinicalStatus": concept(CLINICAL, "resolved")}]),
+    "Condition.con-4": (
+        [{"abatementString": "a"}],
+        [{"abatementString": "a", "clinicalStatus": concept(CLINICAL, "resolved")}],
+    ),
     "Condition.con-5": (
-        [{"clinicalStatus": {}, "verificationStatus": concept(VERIFICATION, "entered-in-error")}],
+        [
+            {
+                "clinicalStatus": {},
+                "verificationStatus": concept(VERIFICATION, "entered-in-error"),
+            }
+        ],
         [{"verificationStatus": concept(VERIFICATION, "entered-in-error")}],
     ),
-    "FamilyMemberHistory.fhs-1": ([{"ageString": "a", "bornDate": "2000"}], [{"ageString": "a"}]),
-    "FamilyMemberHistory.fhs-2": ([{"estimatedAge": True}], [{"estimatedAge": True, "ageString": "a"}]),
-    "Group.grp-1": ([{"member": []}, {"member": [], "actual": False}], [{"member": [], "actual": True}]),
+    "FamilyMemberHistory.fhs-1": (
+        [{"ageString": "a", "bornDate": "2000"}],
+        [{"ageString": "a"}],
+    ),
+    "FamilyMemberHistory.fhs-2": (
+        [{"estimatedAge": True}],
+        [{"estimatedAge": True, "ageString": "a"}],
+    ),
+    "Group.grp-1": (
+        [{"member": []}, {"member": [], "actual": False}],
+        [{"member": [], "actual": True}],
+    ),
     "List.lst-1": ([{"emptyReason": {}, "entry": []}], [{"entry": []}]),
-    "List.lst-2": ([{"mode": "working", "entry": [{"deleted": True}]}], [{"mode": "changes", "entry": [{"deleted": True}]}]),
-    "List.lst-3": ([{"mode": "changes", "entry": [{"date": "2026"}]}], [{"mode": "working", "entry": [{"date": "2026"}]}]),
-    "Measure.mea-1": ([{"group": [{"stratifier": [{}]}]}], [{"group": [{"stratifier": [{"code": {}}]}]}]),
-    "MeasureReport.mrp-1": ([{"type": "data-collection", "group": []}], [{"type": "summary", "group": []}]),
+    "List.lst-2": (
+        [{"mode": "working", "entry": [{"deleted": True}]}],
+        [{"mode": "changes", "entry": [{"deleted": True}]}],
+    ),
+    "List.lst-3": (
+        [{"mode": "changes", "entry": [{"date": "2026"}]}],
+        [{"mode": "working", "entry": [{"date": "2026"}]}],
+    ),
+    "Measure.mea-1": (
+        [{"group": [{"stratifier": [{}]}]}],
+        [{"group": [{"stratifier": [{"code": {}}]}]}],
+    ),
+    "MeasureReport.mrp-1": (
+        [{"type": "data-collection", "group": []}],
+        [{"type": "summary", "group": []}],
+    ),
     "MeasureReport.mrp-2": (
         [{"group": [{"stratifier": [{"stratum": [{}]}]}]}],
         [{"group": [{"stratifier": [{"stratum": [{"value": {}}]}]}]}],
     ),
     "Observation.obs-3": ([{}], [{"text": "a"}]),
-    "Observation.obs-6": ([{"dataAbsentReason": {}, "valueString": "a"}], [{"valueString": "a"}]),
-    "Observation.obs-7": (
-        [{"valueString": "a", "code": concept("s", "c"), "component": [{"code": concept("s", "c")}]}],
-        [{"valueString": "a", "code": concept("s", "c"), "component": [{"code": concept("s", "d")}]}],
+    "Observation.obs-6": (
+        [{"dataAbsentReason": {}, "valueString": "a"}],
+        [{"valueString": "a"}],
     ),
-    "RiskAssessment.ras-1": ([{"low": {"value": 1}}], [{"low": PERCENT, "high": PERCENT}]),
-    "RiskAssessment.ras-2": ([{"probabilityDecimal": 101}], [{"probabilityDecimal": 100}, {}]),
-    "Bundle.bdl-1": ([{"type": "document", "total": 1}], [{"type": "searchset", "total": 1}]),
-    "Bundle.bdl-2": ([{"type": "document", "entry": [{"search": {}}]}], [{"type": "searchset", "entry": [{"search": {}}]}]),
+    "Observation.obs-7": (
+        [
+            {
+                "valueString": "a",
+                "code": concept("s", "c"),
+                "component": [{"code": concept("s", "c")}],
+            }
+        ],
+        [
+            {
+                "valueString": "a",
+                "code": concept("s", "c"),
+                "component": [{"code": concept("s", "d")}],
+            }
+        ],
+    ),
+    "RiskAssessment.ras-1": (
+        [{"low": {"value": 1}}],
+        [{"low": PERCENT, "high": PERCENT}],
+    ),
+    "RiskAssessment.ras-2": (
+        [{"probabilityDecimal": 101}],
+        [{"probabilityDecimal": 100}, {}],
+    ),
+    "Bundle.bdl-1": (
+        [{"type": "document", "total": 1}],
+        [{"type": "searchset", "total": 1}],
+    ),
+    "Bundle.bdl-2": (
+        [{"type": "document", "entry": [{"search": {}}]}],
+        [{"type": "searchset", "entry": [{"search": {}}]}],
+    ),
     "Bundle.bdl-3": (
-        [{"type": "transaction", "entry": [{}]}, {"type": "document", "entry": [{"request": {}}]}],
+        [
+            {"type": "transaction", "entry": [{}]},
+            {"type": "document", "entry": [{"request": {}}]},
+        ],
         [{"type": "transaction", "entry": [{"request": {}}]}],
     ),
-    "Bundle.bdl-4": ([{"type": "batch-response", "entry": [{}]}], [{"type": "batch-response", "entry": [{"response": {}}]}]),
+    "Bundle.bdl-4": (
+        [{"type": "batch-response", "entry": [{}]}],
+        [{"type": "batch-response", "entry": [{"response": {}}]}],
+    ),
     "Bundle.bdl-5": ([{"fullUrl": "a:b"}], [{"resource": {}}]),
     "Bundle.bdl-7": (
         [{"type": "document", "entry": [{"fullUrl": "a:b"}, {"fullUrl": "a:b"}]}],
         [{"type": "history", "entry": [{"fullUrl": "a:b"}, {"fullUrl": "a:b"}]}],
     ),
-    "Bundle.bdl-8": ([{"fullUrl": "https://x/Patient/1/_history/1"}], [{"fullUrl": "https://x/Patient/1"}]),
-    "Bundle.bdl-9": ([{"type": "document", "identifier": {"value": "1"}}], [{"type": "message"}]),
+    "Bundle.bdl-8": (
+        [{"fullUrl": "https://x/Patient/1/_history/1"}],
+        [{"fullUrl": "https://x/Patient/1"}],
+    ),
+    "Bundle.bdl-9": (
+        [{"type": "document", "identifier": {"value": "1"}}],
+        [{"type": "message"}],
+    ),
     "Bundle.bdl-10": ([{"type": "document"}], [{"type": "document", "timestamp": "a"}]),
-    "Bundle.bdl-11": ([{"type": "document"}], [{"type": "document", "entry": [{"resource": {"resourceType": "Composition"}}]}]),
-    "Bundle.bdl-12": ([{"type": "message", "entry": [{}]}], [{"type": "message", "entry": [{"resource": {"resourceType": "MessageHeader"}}]}]),
+    "Bundle.bdl-11": (
+        [{"type": "document"}],
+        [
+            {
+                "type": "document",
+                "entry": [{"resource": {"resourceType": "Composition"}}],
+            }
+        ],
+    ),
+    "Bundle.bdl-12": (
+        [{"type": "message", "entry": [{}]}],
+        [
+            {
+                "type": "message",
+                "entry": [{"resource": {"resourceType": "MessageHeader"}}],
+            }
+        ],
+    ),
     "Parameters.inv-1": (
-        [{"name": "a"}, {"valueString": "a", "resource": {}}, {"part": [], "valueString": "a"}],
+        [
+            {"name": "a"},
+            {"valueString": "a", "resource": {}},
+            {"part": [], "valueString": "a"},
+        ],
         [{"valueString": "a"}, {"part": []}],
     ),
-    "CodeSystem.csd-1": ([{"concept": [{"code": "a", "concept": [{"code": "a"}]}]}], [{"concept": [{"code": "a"}]}]),
-    "Questionnaire.que-1": ([{"type": "group"}, {"type": "display", "item": []}], [{"type": "group", "item": []}]),
-    "Questionnaire.que-2": ([{"item": [{"linkId": "1", "item": [{"linkId": "1"}]}]}], [{"item": [{"linkId": "1"}]}]),
-    "Questionnaire.que-3": ([{"type": "display", "code": []}], [{"type": "string", "code": []}]),
-    "Questionnaire.que-4": ([{"answerOption": [], "answerValueSet": "a"}], [{"answerOption": []}]),
-    "Questionnaire.que-5": ([{"type": "boolean", "answerOption": []}], [{"type": "choice", "answerOption": []}]),
-    "Questionnaire.que-6": ([{"type": "display", "repeats": True}], [{"type": "string", "repeats": True}]),
-    "Questionnaire.que-7": ([{"operator": "exists", "answerString": "a"}], [{"operator": "exists", "answerBoolean": True}]),
-    "Questionnaire.que-8": ([{"type": "group", "initial": []}], [{"type": "string", "initial": []}]),
-    "Questionnaire.que-9": ([{"type": "display", "readOnly": True}], [{"type": "string", "readOnly": True}]),
-    "Questionnaire.que-10": ([{"type": "date", "maxLength": 5}], [{"type": "text", "maxLength": 5}]),
+    "CodeSystem.csd-1": (
+        [{"concept": [{"code": "a", "concept": [{"code": "a"}]}]}],
+        [{"concept": [{"code": "a"}]}],
+    ),
+    "Questionnaire.que-1": (
+        [{"type": "group"}, {"type": "display", "item": []}],
+        [{"type": "group", "item": []}],
+    ),
+    "Questionnaire.que-2": (
+        [{"item": [{"linkId": "1", "item": [{"linkId": "1"}]}]}],
+        [{"item": [{"linkId": "1"}]}],
+    ),
+    "Questionnaire.que-3": (
+        [{"type": "display", "code": []}],
+        [{"type": "string", "code": []}],
+    ),
+    "Questionnaire.que-4": (
+        [{"answerOption": [], "answerValueSet": "a"}],
+        [{"answerOption": []}],
+    ),
+    "Questionnaire.que-5": (
+        [{"type": "boolean", "answerOption": []}],
+        [{"type": "choice", "answerOption": []}],
+    ),
+    "Questionnaire.que-6": (
+        [{"type": "display", "repeats": True}],
+        [{"type": "string", "repeats": True}],
+    ),
+    "Questionnaire.que-7": (
+        [{"operator": "exists", "answerString": "a"}],
+        [{"operator": "exists", "answerBoolean": True}],
+    ),
+    "Questionnaire.que-8": (
+        [{"type": "group", "initial": []}],
+        [{"type": "string", "initial": []}],
+    ),
+    "Questionnaire.que-9": (
+        [{"type": "display", "readOnly": True}],
+        [{"type": "string", "readOnly": True}],
+    ),
+    "Questionnaire.que-10": (
+        [{"type": "date", "maxLength": 5}],
+        [{"type": "text", "maxLength": 5}],
+    ),
     "Questionnaire.que-11": ([{"answerOption": [], "initial": []}], [{"initial": []}]),
-    "Questionnaire.que-12": ([{"enableWhen": [{}, {}]}], [{"enableWhen": [{}]}, {"enableWhen": [{}, {}], "enableBehavior": "all"}]),
-    "Questionnaire.que-13": ([{"initial": [{}, {}]}], [{"initial": [{}, {}], "repeats": True}]),
+    "Questionnaire.que-12": (
+        [{"enableWhen": [{}, {}]}],
+        [{"enableWhen": [{}]}, {"enableWhen": [{}, {}], "enableBehavior": "all"}],
+    ),
+    "Questionnaire.que-13": (
+        [{"initial": [{}, {}]}],
+        [{"initial": [{}, {}], "repeats": True}],
+    ),
     "ValueSet.vsd-1": ([{}], [{"system": "a:b"}]),
     "ValueSet.vsd-2": ([{"concept": []}], [{"concept": [], "system": "a:b"}]),
     "ValueSet.vsd-3": ([{"concept": [], "filter": []}], [{"filter": []}]),
@@ -162,7 +336,13 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "ValueSet.vsd-9": ([{}], [{"abstract": True}]),
     "ValueSet.vsd-10": ([{"code": "a"}], [{"code": "a", "system": "a:b"}]),
 }
-for _key in ("CodeSystem.csd-0", "Measure.mea-0", "PlanDefinition.pdf-0", "Questionnaire.que-0", "ValueSet.vsd-0"):
+for _key in (
+    "CodeSystem.csd-0",
+    "Measure.mea-0",
+    "PlanDefinition.pdf-0",
+    "Questionnaire.que-0",
+    "ValueSet.vsd-0",
+):
     CASES[_key] = ([{"name": "小文字"}, {"name": "a b"}], [{"name": "FormOne"}, {}])
 
 
@@ -188,11 +368,23 @@ def test_no_case_is_left_of_a_rule_that_is_gone():
     assert CASES.keys() == RULES.keys()
 
 
-ALL_EVALUATED = (
-    "Patient RelatedPerson Consent QuestionnaireResponse ServiceRequest Task "
-    "EpisodeOfCare Bundle Composition DocumentReference Provenance AuditEvent "
-    "Organization HealthcareService Questionnaire"
-).split()
+ALL_EVALUATED = [
+    "Patient",
+    "RelatedPerson",
+    "Consent",
+    "QuestionnaireResponse",
+    "ServiceRequest",
+    "Task",
+    "EpisodeOfCare",
+    "Bundle",
+    "Composition",
+    "DocumentReference",
+    "Provenance",
+    "AuditEvent",
+    "Organization",
+    "HealthcareService",
+    "Questionnaire",
+]
 
 
 @pytest.mark.parametrize("type_", ALL_EVALUATED)
@@ -206,7 +398,9 @@ def test_what_is_not_evaluated_is_told_with_its_expression():
     left = {n.key: n for n in not_evaluated("CareTeam")}
     assert "resolve()" in left["ctm-1"].detail
     assert left["ctm-1"].severity == "error"
-    open_bindings = [n.path for n in not_evaluated("DocumentReference") if n.key == "binding"]
+    open_bindings = [
+        n.path for n in not_evaluated("DocumentReference") if n.key == "binding"
+    ]
     assert "Attachment.contentType" in open_bindings
     with pytest.raises(KeyError):
         not_evaluated("Nonsense")

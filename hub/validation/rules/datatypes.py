@@ -72,9 +72,7 @@ def _trigger(v: Object) -> bool:
 
 
 def _timed(v: Object) -> bool:
-    return has(
-        v, "timingTiming", "timingReference", "timingDate", "timingDateTime"
-    )
+    return has(v, "timingTiming", "timingReference", "timingDate", "timingDateTime")
 
 
 def _offset(v: Object) -> bool:
