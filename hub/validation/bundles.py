@@ -84,11 +84,15 @@ def _check_document(bundle: Object, add: Add) -> None:
     composition = _resource(entries[0]) if entries else {}
     if composition.get("resourceType") != "Composition":
         return
+    known = _addresses(entries)
     for steps, reference in _references(composition, ()):
         if reference.startswith(("#", "urn:")):
             continue  # the walk resolves these
-        matches = sum(_is_target(entry, reference) for entry in entries)
-        if matches != 1:
+        plain, _, version = reference.partition("/_history/")
+        matches = known.get(plain, [])
+        if version:
+            matches = [r for r in matches if _version(r) == version]
+        if len(matches) != 1:
             id_ = "HUB-VAL-071" if matches else "HUB-VAL-063"
             add(id_, ("entry", 0), ("resource", None), *steps, ("reference", None))
 
@@ -111,22 +115,23 @@ def _references(
             yield from _references(item, steps)
 
 
-def _is_target(entry: Object, reference: str) -> bool:
-    url = entry.get("fullUrl")
-    if type(url) is not str:
-        return False
-    plain, _, version = reference.partition("/_history/")
-    if version:
-        meta = _resource(entry).get("meta")
-        if type(meta) is not dict or meta.get("versionId") != version:
-            return False
-    if ":" in plain:
-        return url == plain
-    # A relative reference meets an entry by its address, or by type and id where the
-    # entry's own address is a urn:.
-    resource = _resource(entry)
-    own = f"{resource.get('resourceType')}/{resource.get('id')}"
-    return url.endswith("/" + plain) or (url.startswith("urn:") and own == plain)
+def _addresses(entries: list[Object]) -> dict[str, list[Object]]:
+    """Resources by fullUrl, and by `Type/id` of it or, under urn:, their own."""
+    known: dict[str, list[Object]] = {}
+    for entry in entries:
+        url, resource = entry.get("fullUrl"), _resource(entry)
+        if type(url) is not str:
+            continue
+        known.setdefault(url, []).append(resource)
+        own = identity(url) or (resource.get("resourceType"), resource.get("id"))
+        if identity(url) or url.startswith("urn:"):
+            known.setdefault(f"{own[0]}/{own[1]}", []).append(resource)
+    return known
+
+
+def _version(resource: Object) -> Any:
+    meta = resource.get("meta")
+    return meta.get("versionId") if type(meta) is dict else None
 
 
 def _listed(bundle: Object) -> list[Any]:
