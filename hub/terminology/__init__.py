@@ -33,6 +33,7 @@ def codes(value_set: str) -> Codes | None:
     return None if held is None else _frozen(value_set)
 
 
+@cache
 def resource_types() -> frozenset[str]:
     """The names of all R4 resource types that can be instantiated."""
     held = codes("http://hl7.org/fhir/ValueSet/resource-types") or {}

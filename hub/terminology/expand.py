@@ -34,7 +34,8 @@ def expand(value_set: Resource, find: Find) -> Expansion:
 
 def concepts(code_system: Resource) -> Iterator[tuple[Resource, tuple[str, ...]]]:
     """Every concept of a code system with the codes of its ancestors."""
-    stack = [(concept, ()) for concept in reversed(code_system.get("concept", []))]
+    top = reversed(code_system.get("concept", []))
+    stack: list[tuple[Resource, tuple[str, ...]]] = [(concept, ()) for concept in top]
     while stack:
         concept, above = stack.pop()
         yield concept, above

@@ -19,6 +19,7 @@ _CLOSED = frozenset(("document", "message", "transaction"))
 _WITHOUT_FULL_URL = frozenset(
     ("transaction", "transaction-response", "batch", "batch-response")
 )
+_WITHOUT_IDENTITY = (None, "OperationOutcome")
 # R4 Documents: these references of the Composition are part of the document.
 _DOCUMENT_PARTS = frozenset(
     ("subject", "encounter", "author", "party", "custodian", "detail", "focus", "entry")
@@ -58,7 +59,8 @@ def check_bundle(bundle: Object, add: Add) -> None:
         url, resource = entry.get("fullUrl"), _resource(entry)
         here = ("entry", index)
         if url is None and "_fullUrl" not in entry:
-            if needs_url and resource:
+            # An outcome among search results has no identity of its own.
+            if needs_url and resource.get("resourceType") not in _WITHOUT_IDENTITY:
                 add("HUB-VAL-070", here)
         elif type(url) is str and url:
             if not is_full_url(url):
@@ -82,11 +84,15 @@ def _check_document(bundle: Object, add: Add) -> None:
     composition = _resource(entries[0]) if entries else {}
     if composition.get("resourceType") != "Composition":
         return
+    known = _addresses(entries)
     for steps, reference in _references(composition, ()):
         if reference.startswith(("#", "urn:")):
             continue  # the walk resolves these
-        matches = sum(_is_target(entry, reference) for entry in entries)
-        if matches != 1:
+        plain, _, version = reference.partition("/_history/")
+        matches = known.get(plain, [])
+        if version:
+            matches = [r for r in matches if _version(r) == version]
+        if len(matches) != 1:
             id_ = "HUB-VAL-071" if matches else "HUB-VAL-063"
             add(id_, ("entry", 0), ("resource", None), *steps, ("reference", None))
 
@@ -109,22 +115,23 @@ def _references(
             yield from _references(item, steps)
 
 
-def _is_target(entry: Object, reference: str) -> bool:
-    url = entry.get("fullUrl")
-    if type(url) is not str:
-        return False
-    plain, _, version = reference.partition("/_history/")
-    if version:
-        meta = _resource(entry).get("meta")
-        if type(meta) is not dict or meta.get("versionId") != version:
-            return False
-    if ":" in plain:
-        return url == plain
-    # A relative reference meets an entry by its address, or by type and id where the
-    # entry's own address is a urn:.
-    resource = _resource(entry)
-    own = f"{resource.get('resourceType')}/{resource.get('id')}"
-    return url.endswith("/" + plain) or (url.startswith("urn:") and own == plain)
+def _addresses(entries: list[Object]) -> dict[str, list[Object]]:
+    """Resources by fullUrl, and by `Type/id` of it or, under urn:, their own."""
+    known: dict[str, list[Object]] = {}
+    for entry in entries:
+        url, resource = entry.get("fullUrl"), _resource(entry)
+        if type(url) is not str:
+            continue
+        known.setdefault(url, []).append(resource)
+        own = identity(url) or (resource.get("resourceType"), resource.get("id"))
+        if identity(url) or url.startswith("urn:"):
+            known.setdefault(f"{own[0]}/{own[1]}", []).append(resource)
+    return known
+
+
+def _version(resource: Object) -> Any:
+    meta = resource.get("meta")
+    return meta.get("versionId") if type(meta) is dict else None
 
 
 def _listed(bundle: Object) -> list[Any]:

@@ -13,123 +13,20 @@ from lxml import etree
 Finding = Literal["malformed", "forbidden", "empty"]
 
 _XHTML = "http://www.w3.org/1999/xhtml"
-_ELEMENTS = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "address",
-        "b",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "kbd",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-    ]
-)
-_ATTRIBUTES = frozenset(
-    [
-        "abbr",
-        "accesskey",
-        "align",
-        "alt",
-        "axis",
-        "bgcolor",
-        "border",
-        "cellhalign",
-        "cellpadding",
-        "cellspacing",
-        "cellvalign",
-        "char",
-        "charoff",
-        "charset",
-        "cite",
-        "class",
-        "clear",
-        "color",
-        "colspan",
-        "compact",
-        "coords",
-        "dir",
-        "face",
-        "frame",
-        "headers",
-        "height",
-        "href",
-        "hreflang",
-        "hspace",
-        "id",
-        "lang",
-        "longdesc",
-        "name",
-        "noshade",
-        "nowrap",
-        "rel",
-        "rev",
-        "rowspan",
-        "rules",
-        "scope",
-        "shape",
-        "size",
-        "span",
-        "src",
-        "start",
-        "style",
-        "summary",
-        "tabindex",
-        "title",
-        "type",
-        "valign",
-        "value",
-        "vspace",
-        "width",
-    ]
-)
+_ELEMENTS_TEXT = """
+a abbr acronym address b big blockquote br caption center cite code col colgroup dd
+dfn div dl dt em font h1 h2 h3 h4 h5 h6 hr i img kbd li ol p pre q s samp small span
+strike strong sub sup table tbody td tfoot th thead tr tt u ul var
+"""
+_ELEMENTS = frozenset(_ELEMENTS_TEXT.split())
+_ATTRIBUTES_TEXT = """
+abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing
+cellvalign char charoff charset cite class clear color colspan compact coords dir
+face frame headers height href hreflang hspace id lang longdesc name noshade nowrap
+rel rev rowspan rules scope shape size span src start style summary tabindex title
+type valign value vspace width
+"""
+_ATTRIBUTES = frozenset(_ATTRIBUTES_TEXT.split())
 _URLS = frozenset(("cite", "href", "longdesc", "src"))
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"

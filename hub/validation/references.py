@@ -15,7 +15,7 @@ _REST = re.compile(
     r"(?P<base>https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}"
     r"(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#\S+)?"
 )
-_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?\S+=\S*")
+_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?[^\s=]+=\S*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _FULL_URL = re.compile(r"https?://\S+/(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/\s?#]+)")
 

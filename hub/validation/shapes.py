@@ -2,6 +2,7 @@
 
 A Shape says which JSON keys an object of one type (or one backbone element) may
 hold. It is made once per process and type.
+A profile is a Shape too: its own minima, codes and checks over those of its base.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from threading import RLock
 from typing import Any
 
 from hub.terminology import Codes, codes, resource_types
@@ -62,6 +64,8 @@ class Shape:
 
 
 _shapes: dict[str, Shape] = {}
+_unfinished: dict[str, Shape] = {}  # types refer to each other and to themselves
+_lock = RLock()
 
 
 def resource_shape(name: object) -> Shape | None:
@@ -76,10 +80,24 @@ def resource_shape(name: object) -> Shape | None:
 
 def shape(name: str) -> Shape:
     """The shape of a datatype or resource type. KeyError when R4 has none."""
-    known = _shapes.get(name)
-    if known is None:
-        known = _build(name)
-    return known
+    return _shapes.get(name) or _make(name)
+
+
+def _make(name: str) -> Shape:
+    """Build a shape with all it refers to; other threads see only finished ones."""
+    with _lock:
+        known = _shapes.get(name) or _unfinished.get(name)
+        if known is not None:
+            return known
+        is_outermost = not _unfinished
+        try:
+            known = _build(name)
+            if is_outermost:
+                _shapes.update(_unfinished)
+        finally:
+            if is_outermost:
+                _unfinished.clear()
+        return known
 
 
 @cache
@@ -108,8 +126,7 @@ def _build(name: str) -> Shape:
             by_path[path] = Shape(name if path == name else path, path)
     root = by_path[name]
     root.is_resource = table["kind"] == "resource"
-    # Registered before it is filled: types refer to each other and to themselves.
-    _shapes[name] = root
+    _unfinished[name] = root
     for row in table["elements"]:
         _add(row, name, by_path)
     root.rules.extend(_inherited(table["base"]))

@@ -1,28 +1,26 @@
 """The walk: one pass over a resource that finds every issue with its FHIRPath.
 
-It follows the shapes (structure, cardinality, types, required codes), and checks on
-the way what belongs to a single object: invariants, references, extensions, codes
-and narratives. A path is a chain (parent, step, index) that is written out only
-when something is wrong.
+It follows the shapes (structure, cardinality, types, required codes) and applies on
+the way the invariants and the checks of `objects` and `bundles`. A path is a chain
+(parent, step, index) that is written out only when something is wrong.
 """
 
 import re
 from typing import Any
 
 from hub.fhir.outcome import Issue, Severity, issue
-from hub.terminology import Packages, is_ours, system_codes
-from hub.validation import narrative
+from hub.terminology import Packages
 from hub.validation.bundles import BundleScope, check_bundle
-from hub.validation.references import target
+from hub.validation.objects import OBJECT_CHECKS
 from hub.validation.rules import RULES
 from hub.validation.shapes import Check, Property, Shape, resource_shape, rule, shape
 
 Object = dict[str, Any]
 Path = tuple[Any, str, int | None]
 
+MAX_ISSUES = 1000
+
 _NAME = re.compile(r"_?[a-z][A-Za-z]{0,40}")
-_DIV = {"malformed": "HUB-VAL-021", "forbidden": "HUB-VAL-022", "empty": "HUB-VAL-023"}
-_EXTENSIONS = ("extension", "modifierExtension")
 
 
 class Walk:
@@ -42,9 +40,13 @@ class Walk:
         path: Path,
         *,
         severity: Severity = "error",
-        **fields: object,
+        **fields: Any,
     ) -> None:
-        self.found.append(issue(id_, expression(path), severity=severity, **fields))
+        # A body made of faults must not cost more than one made of content.
+        if len(self.found) < MAX_ISSUES:
+            self.found.append(issue(id_, expression(path), severity=severity, **fields))
+        elif len(self.found) == MAX_ISSUES:
+            self.found.append(issue("HUB-VAL-090", expression(path), limit=MAX_ISSUES))
 
     def resource(self, value: Object, path: Path) -> None:
         """A resource that stands for itself: the top one, or one of an entry."""
@@ -86,6 +88,9 @@ class Walk:
                 self._not_primitive(child, one, (path, one.step, None))
             elif one.allowed is not None and child not in one.allowed:
                 self.add("HUB-VAL-050", (path, one.step, None))
+        self._check_whole(value, known, path)
+
+    def _check_whole(self, value: Object, known: Shape, path: Path) -> None:
         for name, keys in known.required:
             for key in keys:
                 if key in value:
@@ -135,9 +140,9 @@ class Walk:
         self.object(item, one.shape, path)
         if one.checks:
             self._check_rules(one.checks, item, path)
-        after = _AFTER.get(one.type)
-        if after:
-            after(self, item, one, path)
+        check = OBJECT_CHECKS.get(one.type)
+        if check:
+            check(self, item, one, path)
 
     def _contained(self, value: Object, path: Path) -> None:
         known = resource_shape(value.get("resourceType"))
@@ -190,7 +195,7 @@ class Walk:
                 bare = index >= len(values) or values[index] is None
                 if item is not None:
                     self._element(item, (path, one.step, index), bare=bare)
-                elif bare:
+                elif index >= len(values):  # else told at the value itself
                     self.add("HUB-VAL-007", (path, one.step, index))
             if not child:
                 self.add("HUB-VAL-006", here)
@@ -248,104 +253,12 @@ class Walk:
                 en=facts["human"].rstrip("."),
             )
 
-    def _after_reference(self, item: Object, one: Property, path: Path) -> None:
-        named = item.get("type")
-        reference = item.get("reference")
-        found: Any = None
-        if type(reference) is str and reference:
-            id_, found = self._resolve(reference)
-            if id_:
-                self.add(id_, (path, "reference", None))
-                return
-        if type(named) is str and resource_shape(named) is not None:
-            if found is not None and found != named:
-                self.add("HUB-VAL-069", (path, "type", None))
-                return
-            found = named
-        if one.targets is not None and found is not None and found not in one.targets:
-            self.add("HUB-VAL-061", path, targets="、".join(sorted(one.targets)))
-
-    def _resolve(self, reference: str) -> tuple[str | None, Any]:
-        """(issue id, None) or (None, type of the target if known)."""
-        kind, found = target(reference)
-        if kind == "wrong":
-            return "HUB-VAL-060", None
-        if kind == "local":
-            if reference == "#":
-                return None, None
-            if reference[1:] not in self.contained:
-                return "HUB-VAL-062", None
-            return None, self.contained[reference[1:]]
-        if self.bundle is None:
-            return ("HUB-VAL-060" if kind == "conditional" else None), found
-        if kind == "conditional" and not self.bundle.takes_conditional:
-            return "HUB-VAL-060", None
-        if kind == "urn":
-            if reference in self.bundle.types:
-                return None, self.bundle.types[reference]
-            return ("HUB-VAL-063" if self.bundle.is_closed else None), None
-        return None, found
-
-    def _after_extension(self, item: Object, one: Property, path: Path) -> None:
-        nested = path[0][1] in _EXTENSIONS
-        url = item.get("url")
-        if not nested and type(url) is str and ":" not in url:
-            self.add("HUB-VAL-041", path)
-        has_value = any(key.startswith(("value", "_value")) for key in item)
-        if has_value == ("extension" in item):
-            self.add("HUB-VAL-031", path)
-        if one.step == "modifierExtension":
-            self.add("HUB-VAL-040", path)
-
-    def _after_concept(self, item: Object, one: Property, path: Path) -> None:
-        if one.bound is None:
-            return
-        for coding in _objects(item.get("coding")):
-            system, code = coding.get("system"), coding.get("code")
-            if type(system) is str and type(code) is str:  # noqa: SIM102
-                if code in one.bound.get(system, ()):
-                    return
-        self.add("HUB-VAL-051", path)
-
-    def _after_coding(self, item: Object, one: Property, path: Path) -> None:
-        if one.bound is not None:
-            self._after_concept({"coding": [item]}, one, path)
-        self._after_identifier(item, one, path)
-        system, code = item.get("system"), item.get("code")
-        if self.packages is None or type(system) is not str or not is_ours(system):
-            return
-        held = system_codes(self.packages, system)
-        if held is None:
-            self.add("HUB-VAL-053", (path, "system", None))
-        elif type(code) is str and code not in held:
-            self.add("HUB-VAL-052", (path, "code", None))
-
-    def _after_identifier(self, item: Object, _one: Property, path: Path) -> None:
-        system = item.get("system")
-        if type(system) is str and system and ":" not in system:
-            self.add("HUB-VAL-054", (path, "system", None))
-
-    def _after_narrative(self, item: Object, _one: Property, path: Path) -> None:
-        div = item.get("div")
-        if type(div) is str and (finding := narrative.check(div)):
-            self.add(_DIV[finding], (path, "div", None))
-
     def _at(
         self, path: Path, id_: str, steps: tuple[tuple[str, int | None], ...]
     ) -> None:
         for step, index in steps:
             path = (path, step, index)
         self.add(id_, path)
-
-
-_AFTER = {
-    "Reference": Walk._after_reference,
-    "Extension": Walk._after_extension,
-    "CodeableConcept": Walk._after_concept,
-    "Coding": Walk._after_coding,
-    "Identifier": Walk._after_identifier,
-    "Narrative": Walk._after_narrative,
-}
 
 
 def expression(path: Path) -> str:

@@ -14,17 +14,54 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "fhir"
 _EXAMPLES = SHARED / "packages" / "hl7.fhir.r4.examples-4.0.1-instances.tgz"
 
 SERVED = frozenset(
-    (
-        "Patient RelatedPerson Practitioner PractitionerRole Organization "
-        "OrganizationAffiliation HealthcareService Location Endpoint Questionnaire "
-        "QuestionnaireResponse Consent DocumentReference Binary ServiceRequest Task "
-        "EpisodeOfCare Encounter Condition Observation RiskAssessment CarePlan "
-        "CareTeam Appointment Communication FamilyMemberHistory ClinicalImpression "
-        "Group List Composition Bundle Provenance AuditEvent Subscription "
-        "MeasureReport Measure PlanDefinition CodeSystem ValueSet ConceptMap "
-        "StructureDefinition SearchParameter OperationDefinition CapabilityStatement "
-        "OperationOutcome Parameters"
-    ).split()
+    [
+        "Patient",
+        "RelatedPerson",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "OrganizationAffiliation",
+        "HealthcareService",
+        "Location",
+        "Endpoint",
+        "Questionnaire",
+        "QuestionnaireResponse",
+        "Consent",
+        "DocumentReference",
+        "Binary",
+        "ServiceRequest",
+        "Task",
+        "EpisodeOfCare",
+        "Encounter",
+        "Condition",
+        "Observation",
+        "RiskAssessment",
+        "CarePlan",
+        "CareTeam",
+        "Appointment",
+        "Communication",
+        "FamilyMemberHistory",
+        "ClinicalImpression",
+        "Group",
+        "List",
+        "Composition",
+        "Bundle",
+        "Provenance",
+        "AuditEvent",
+        "Subscription",
+        "MeasureReport",
+        "Measure",
+        "PlanDefinition",
+        "CodeSystem",
+        "ValueSet",
+        "ConceptMap",
+        "StructureDefinition",
+        "SearchParameter",
+        "OperationDefinition",
+        "CapabilityStatement",
+        "OperationOutcome",
+        "Parameters",
+    ]
 )
 
 

@@ -121,7 +121,10 @@ def a_document(**over: Any) -> dict[str, Any]:
         "identifier": {"system": "https://hub.example/doc", "value": "1"},
         "timestamp": "2026-04-30T00:00:00Z",
         "entry": [
-            {"fullUrl": "https://hub.example/fhir/Composition/c", "resource": composition},
+            {
+                "fullUrl": "https://hub.example/fhir/Composition/c",
+                "resource": composition,
+            },
             {
                 "fullUrl": "https://hub.example/fhir/Patient/p",
                 "resource": a_patient(id="p"),

@@ -1,18 +1,24 @@
 """R4 primitive types: what each takes and refuses."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from hub.validation.primitives import MAX_STRING, PRIMITIVES
 
-GOOD = {
+GOOD: dict[str, list[Any]] = {
     "base64Binary": ["QUJD", "QQ==", "QUJD\r\nQUJD", "QU JD"],
     "boolean": [True, False],
     "canonical": ["https://x/Questionnaire/k1|1.0", "#local"],
     "code": ["final", "in progress", "K-1"],
     "date": ["2026", "2026-04", "2024-02-29", "2000-02-29"],
-    "dateTime": ["2026", "2026-04", "2026-04-01", "2026-04-01T23:59:60.123456789+09:00"],
+    "dateTime": [
+        "2026",
+        "2026-04",
+        "2026-04-01",
+        "2026-04-01T23:59:60.123456789+09:00",
+    ],
     "decimal": [Decimal("1.50"), Decimal("1E+3"), 0, -7],
     "id": ["a", "A-1.b", "x" * 64],
     "instant": ["2026-04-01T00:00:00Z", "2026-04-01T00:00:00.5-14:00"],
@@ -28,7 +34,7 @@ GOOD = {
     "uuid": ["urn:uuid:00000000-0000-4000-8000-00000000000a"],
     "xhtml": ["<div/>"],
 }
-BAD = {
+BAD: dict[str, list[Any]] = {
     "base64Binary": ["", "***", "QUJ", "Q=UJ", 5, None, "ＱＵＪＤ"],
     "boolean": ["true", 1, 0, None, Decimal(1)],
     "canonical": ["", "a b"],

@@ -21,7 +21,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"nonsense": 1}, "002", "Patient.nonsense"),
     ({"fhir_comments": ["x"]}, "002", "Patient"),
     ({"氏名": "見本"}, "002", "Patient"),
-    ({"contact": [{"nonsense": 1, "name": {"text": "母"}}]}, "002", "Patient.contact[0].nonsense"),
+    (
+        {"contact": [{"nonsense": 1, "name": {"text": "母"}}]},
+        "002",
+        "Patient.contact[0].nonsense",
+    ),
     ({"name": ["見本"]}, "003", "Patient.name[0]"),
     ({"maritalStatus": "M"}, "003", "Patient.maritalStatus"),
     ({"name": {"text": "見本"}}, "004", "Patient.name"),
@@ -37,9 +41,20 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"name": [None]}, "007", "Patient.name[0]"),
     ({"maritalStatus": None}, "007", "Patient.maritalStatus"),
     ({"name": [{"given": ["花子", None]}]}, "007", "Patient.name[0].given[1]"),
-    ({"name": [{"given": ["花", None], "_given": [None, None]}]}, "007", "Patient.name[0].given[1]"),
+    (
+        {"name": [{"given": ["花", None], "_given": [None, None]}]},
+        "007",
+        "Patient.name[0].given[1]",
+    ),
     ({"deceasedBoolean": True, "deceasedDateTime": "2026"}, "008", "Patient.deceased"),
-    ({"deceasedBoolean": True, "_deceasedDateTime": {"extension": [{"url": EXT, "valueCode": "a"}]}}, "008", "Patient.deceased"),
+    (
+        {
+            "deceasedBoolean": True,
+            "_deceasedDateTime": {"extension": [{"url": EXT, "valueCode": "a"}]},
+        },
+        "008",
+        "Patient.deceased",
+    ),
     ({"_name": [{"id": "a"}]}, "009", "Patient.name"),
     ({"_resourceType": {"id": "a"}}, "009", "Patient.resourceType"),
     ({"_birthDate": {}}, "006", "Patient.birthDate"),
@@ -51,30 +66,114 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"link": [{"type": "refer"}]}, "010", "Patient.link[0]"),
     ({"birthDate": "1990-02-30"}, "020", "Patient.birthDate"),
     ({"active": "true"}, "020", "Patient.active"),
-    ({"multipleBirthInteger": Decimal("1.0")}, "020", "Patient.multipleBirth.ofType(integer)"),
+    (
+        {"multipleBirthInteger": Decimal("1.0")},
+        "020",
+        "Patient.multipleBirth.ofType(integer)",
+    ),
     ({"id": "x" * 65}, "020", "Patient.id"),
-    ({"photo": [{"contentType": "image/png", "data": "***"}]}, "020", "Patient.photo[0].data"),
+    (
+        {"photo": [{"contentType": "image/png", "data": "***"}]},
+        "020",
+        "Patient.photo[0].data",
+    ),
     ({"name": [{"given": ["花子", 1]}]}, "020", "Patient.name[0].given[1]"),
     ({"text": {"status": "generated", "div": "<div"}}, "021", "Patient.text.div"),
-    ({"text": {"status": "generated", "div": f"<div {XHTML}><script/>a</div>"}}, "022", "Patient.text.div"),
-    ({"text": {"status": "generated", "div": f"<div {XHTML}> </div>"}}, "023", "Patient.text.div"),
+    (
+        {"text": {"status": "generated", "div": f"<div {XHTML}><script/>a</div>"}},
+        "022",
+        "Patient.text.div",
+    ),
+    (
+        {"text": {"status": "generated", "div": f"<div {XHTML}> </div>"}},
+        "023",
+        "Patient.text.div",
+    ),
     ({"extension": [{"url": EXT}]}, "031", "Patient.extension[0]"),
-    ({"extension": [{"url": EXT, "valueCode": "a", "extension": [{"url": "b", "valueCode": "b"}]}]}, "031", "Patient.extension[0]"),
+    (
+        {
+            "extension": [
+                {
+                    "url": EXT,
+                    "valueCode": "a",
+                    "extension": [{"url": "b", "valueCode": "b"}],
+                }
+            ]
+        },
+        "031",
+        "Patient.extension[0]",
+    ),
     ({"extension": [{"valueCode": "a"}]}, "010", "Patient.extension[0]"),
-    ({"extension": [{"url": "relative", "valueCode": "a"}]}, "041", "Patient.extension[0]"),
-    ({"extension": [{"url": EXT, "valueCode": "a", "valueString": "b"}]}, "008", "Patient.extension[0].value"),
-    ({"modifierExtension": [{"url": EXT, "valueCode": "a"}]}, "040", "Patient.modifierExtension[0]"),
+    (
+        {"extension": [{"url": "relative", "valueCode": "a"}]},
+        "041",
+        "Patient.extension[0]",
+    ),
+    (
+        {"extension": [{"url": EXT, "valueCode": "a", "valueString": "b"}]},
+        "008",
+        "Patient.extension[0].value",
+    ),
+    (
+        {"modifierExtension": [{"url": EXT, "valueCode": "a"}]},
+        "040",
+        "Patient.modifierExtension[0]",
+    ),
     ({"gender": "woman"}, "050", "Patient.gender"),
-    ({"identifier": [{"system": "local", "value": "1"}]}, "054", "Patient.identifier[0].system"),
-    ({"maritalStatus": {"coding": [{"system": "local", "code": "M"}]}}, "054", "Patient.maritalStatus.coding[0].system"),
-    ({"generalPractitioner": [{"reference": "nowhere"}]}, "060", "Patient.generalPractitioner[0].reference"),
-    ({"generalPractitioner": [{"reference": "Nonsense/1"}]}, "060", "Patient.generalPractitioner[0].reference"),
-    ({"generalPractitioner": [{"reference": "Practitioner?identifier=1"}]}, "060", "Patient.generalPractitioner[0].reference"),
-    ({"generalPractitioner": [{"reference": "Patient/1"}]}, "061", "Patient.generalPractitioner[0]"),
-    ({"generalPractitioner": [{"reference": "https://x/fhir/Patient/1"}]}, "061", "Patient.generalPractitioner[0]"),
-    ({"generalPractitioner": [{"type": "Patient", "identifier": {"value": "1"}}]}, "061", "Patient.generalPractitioner[0]"),
-    ({"generalPractitioner": [{"type": "Organization", "reference": "Practitioner/1"}]}, "069", "Patient.generalPractitioner[0].type"),
-    ({"generalPractitioner": [{"reference": "#gone"}]}, "062", "Patient.generalPractitioner[0].reference"),
+    (
+        {"identifier": [{"system": "local", "value": "1"}]},
+        "054",
+        "Patient.identifier[0].system",
+    ),
+    (
+        {"maritalStatus": {"coding": [{"system": "local", "code": "M"}]}},
+        "054",
+        "Patient.maritalStatus.coding[0].system",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "nowhere"}]},
+        "060",
+        "Patient.generalPractitioner[0].reference",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "Nonsense/1"}]},
+        "060",
+        "Patient.generalPractitioner[0].reference",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "Practitioner?identifier=1"}]},
+        "060",
+        "Patient.generalPractitioner[0].reference",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "Patient/1"}]},
+        "061",
+        "Patient.generalPractitioner[0]",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "https://x/fhir/Patient/1"}]},
+        "061",
+        "Patient.generalPractitioner[0]",
+    ),
+    (
+        {"generalPractitioner": [{"type": "Patient", "identifier": {"value": "1"}}]},
+        "061",
+        "Patient.generalPractitioner[0]",
+    ),
+    (
+        {
+            "generalPractitioner": [
+                {"type": "Organization", "reference": "Practitioner/1"}
+            ]
+        },
+        "069",
+        "Patient.generalPractitioner[0].type",
+    ),
+    (
+        {"generalPractitioner": [{"reference": "#gone"}]},
+        "062",
+        "Patient.generalPractitioner[0].reference",
+    ),
 ]
 
 
@@ -86,11 +185,42 @@ def test_one_fault_is_one_issue_at_its_place(over, number, expression):
 CONTAINED = [
     ({"resourceType": "Nonsense", "id": "o"}, "001", "Patient.contained[0]"),
     ({"resourceType": "Organization", "name": "見本"}, "067", "Patient.contained[0]"),
-    ({"resourceType": "Organization", "id": "o", "name": "見本", "contained": [{"resourceType": "Basic", "id": "b", "code": {"text": "a"}}]}, "032", "Patient.contained[0]"),
-    ({"resourceType": "Organization", "id": "o", "name": "見本", "meta": {"versionId": "1"}}, "033", "Patient.contained[0]"),
-    ({"resourceType": "Organization", "id": "o", "name": "見本", "meta": {"security": [{"code": "R"}]}}, "034", "Patient.contained[0]"),
+    (
+        {
+            "resourceType": "Organization",
+            "id": "o",
+            "name": "見本",
+            "contained": [{"resourceType": "Basic", "id": "b", "code": {"text": "a"}}],
+        },
+        "032",
+        "Patient.contained[0]",
+    ),
+    (
+        {
+            "resourceType": "Organization",
+            "id": "o",
+            "name": "見本",
+            "meta": {"versionId": "1"},
+        },
+        "033",
+        "Patient.contained[0]",
+    ),
+    (
+        {
+            "resourceType": "Organization",
+            "id": "o",
+            "name": "見本",
+            "meta": {"security": [{"code": "R"}]},
+        },
+        "034",
+        "Patient.contained[0]",
+    ),
     ({"resourceType": "Organization", "id": "o"}, "030", "Patient.contained[0]"),
-    ({"resourceType": "Organization", "id": "o", "name": 1}, "020", "Patient.contained[0].name"),
+    (
+        {"resourceType": "Organization", "id": "o", "name": 1},
+        "020",
+        "Patient.contained[0].name",
+    ),
 ]
 
 
@@ -99,7 +229,11 @@ def test_a_contained_resource_has_rules_of_its_own(inside, number, expression):
     patient = a_patient(contained=[inside], managingOrganization={"reference": "#o"})
     first = found(patient)
     assert (f"HUB-VAL-{number}", expression) in first
-    assert {id_ for id_, _ in first} <= {f"HUB-VAL-{number}", "HUB-VAL-062", "HUB-VAL-061"}
+    assert {id_ for id_, _ in first} <= {
+        f"HUB-VAL-{number}",
+        "HUB-VAL-062",
+        "HUB-VAL-061",
+    }
 
 
 def test_a_contained_resource_must_be_used_once_and_be_the_only_one_of_its_id():
@@ -129,13 +263,40 @@ def test_the_type_of_a_contained_target_is_checked():
     [
         {"_birthDate": {"extension": [{"url": EXT, "valueCode": "unknown"}]}},
         {"birthDate": "1990", "_birthDate": {"id": "b"}},
-        {"name": [{"given": ["花", None], "_given": [None, {"extension": [{"url": EXT, "valueCode": "a"}]}]}]},
-        {"extension": [{"url": EXT, "_valueString": {"extension": [{"url": EXT, "valueCode": "a"}]}}]},
-        {"extension": [{"url": EXT, "extension": [{"url": "relative", "valueCode": "a"}]}]},
+        {
+            "name": [
+                {
+                    "given": ["花", None],
+                    "_given": [None, {"extension": [{"url": EXT, "valueCode": "a"}]}],
+                }
+            ]
+        },
+        {
+            "extension": [
+                {
+                    "url": EXT,
+                    "_valueString": {"extension": [{"url": EXT, "valueCode": "a"}]},
+                }
+            ]
+        },
+        {
+            "extension": [
+                {"url": EXT, "extension": [{"url": "relative", "valueCode": "a"}]}
+            ]
+        },
         {"generalPractitioner": [{"reference": "https://x.example/other"}]},
-        {"generalPractitioner": [{"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}]},
+        {
+            "generalPractitioner": [
+                {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}
+            ]
+        },
         {"generalPractitioner": [{"reference": "Practitioner/1/_history/2"}]},
-        {"text": {"status": "generated", "div": f"<div {XHTML}><p>見本&nbsp;<a href='#x'>a</a></p></div>"}},
+        {
+            "text": {
+                "status": "generated",
+                "div": f"<div {XHTML}><p>見本&nbsp;<a href='#x'>a</a></p></div>",
+            }
+        },
     ],
 )
 def test_what_r4_allows_passes(over):
@@ -150,7 +311,9 @@ def test_a_required_primitive_may_be_there_by_extension_only():
     assert found(task | {"_status": absent}) == []
 
 
-@pytest.mark.parametrize("value", [None, 1, "Nonsense", "DomainResource", "HumanName", []])
+@pytest.mark.parametrize(
+    "value", [None, 1, "Nonsense", "DomainResource", "HumanName", []]
+)
 def test_an_unknown_resource_type_is_told(value):
     assert found({"resourceType": value})[0][0] == "HUB-VAL-001"
 
@@ -167,7 +330,9 @@ def test_every_fault_is_found_in_one_go_in_document_order():
 
 def test_the_base_heads_every_expression():
     base = "Bundle.entry[2].resource"
-    assert found(a_patient(gender="x"), base=base) == [("HUB-VAL-050", base + ".gender")]
+    assert found(a_patient(gender="x"), base=base) == [
+        ("HUB-VAL-050", base + ".gender")
+    ]
 
 
 def test_require_valid_raises_422_with_all_issues():
