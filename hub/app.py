@@ -36,15 +36,7 @@ def create_app(
     `wake` is called after a commit that may have queued a message.
     """
     keys = signing_keys(settings)
-    audit.observe(database, settings.organization, settings.base_url)
-    hub = Hub(
-        settings=settings,
-        database=database,
-        knowledge=know(settings),
-        declared=declared(),
-        link_key=hashlib.sha256(keys[0].as_pem(private=True) + b"links").digest(),
-        wake=wake,
-    )
+    hub = make_hub(settings, database, wake)
     fetcher = make_fetcher(settings)
     app = FastAPI(
         title="つなぎハブ Tsunagi Hub",
@@ -61,12 +53,30 @@ def create_app(
     return app
 
 
+def make_hub(
+    settings: Settings,
+    database: Database,
+    wake: Callable[[], None] = lambda: None,
+) -> Hub:
+    """The hub's parts without its routes: for the app and for the command line."""
+    audit.observe(database, settings.organization, settings.base_url)
+    key = signing_keys(settings)[0].as_pem(private=True)
+    return Hub(
+        settings=settings,
+        database=database,
+        knowledge=know(settings),
+        declared=declared(),
+        link_key=hashlib.sha256(key + b"links").digest(),
+        wake=wake,
+    )
+
+
 def know(settings: Settings) -> Knowledge:
     """Profiles and programmes of the settings; raises with file and key when broken."""
     more = (settings.programmes,) if settings.programmes else ()
     return Knowledge(
         packages=Packages.load(settings.profiles, *more),
-        programmes=load(settings.profiles / "programmes"),
+        programmes=load(settings.profiles / "programmes", *more),
         organisation=settings.organization,
         base=settings.fhir_base,
     )
@@ -75,9 +85,7 @@ def know(settings: Settings) -> Knowledge:
 def make_fetcher(settings: Settings) -> Fetcher:
     """The guarded outbound client as the settings want it."""
     hosts = [h.strip() for h in settings.delivery_allowed_hosts.split(",") if h.strip()]
-    return Fetcher(
-        dev=settings.dev, hosts=hosts, timeout=settings.delivery_timeout
-    )
+    return Fetcher(dev=settings.dev, hosts=hosts, timeout=settings.delivery_timeout)
 
 
 def _own_routes(database: Database) -> list[Route]:

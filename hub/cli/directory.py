@@ -70,7 +70,12 @@ def import_directory(
     from hub.directory.seeds import read
 
     seed = read(folder or settings.profiles / "directory")
-    published = know(settings).packages.published()
+    packages = know(settings).packages
+    published = [
+        {**resource, "id": resource["url"].rpartition("/")[2]}
+        for kind in ("Questionnaire", "CodeSystem")
+        for resource in packages.all(kind)
+    ]
     audit.observe(database, settings.organization, settings.base_url)
     with database.transaction() as session:
         by = By(operator(settings))

@@ -191,8 +191,8 @@ def _require_one_subject(
         raise FhirError(issue("HUB-REF-017", parts.path(task_ref, "for")))
     if (task.get("focus") or {}).get("reference") != request_ref:
         raise FhirError(issue("HUB-REF-010", parts.path(task_ref, "focus")))
-    for reference, form in _forms(parts):
-        if (form.get("subject") or {}).get("reference", subject) != subject:
+    for reference, answers in _forms(parts):
+        if (answers.get("subject") or {}).get("reference", subject) != subject:
             raise FhirError(issue("HUB-REF-017", parts.path(reference, "subject")))
     return subject
 
@@ -202,8 +202,8 @@ def _forms(parts: Parts) -> list[tuple[str, Resource]]:
 
 
 def _form(parts: Parts, programme: Programme) -> str:
-    for reference, form in _forms(parts):
-        canonical = str(form.get("questionnaire", "")).partition("|")[0]
+    for reference, answers in _forms(parts):
+        canonical = str(answers.get("questionnaire", "")).partition("|")[0]
         if canonical == questionnaire(programme.forms.intake):
             return reference
     raise FhirError(issue("HUB-REF-020", "Bundle.entry"))

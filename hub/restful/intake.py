@@ -1,0 +1,130 @@
+"""POST /intake/{mapping}: a CSV or Excel sheet, each row a referral of its own.
+
+Every row is reported: accepted with its Task, or refused with row, column, reason.
+A row that fails leaves the others alone and nothing of itself behind.
+"""
+
+from typing import Any
+
+from hub.actor import Actor
+from hub.directory.ask import StoredDirectory
+from hub.fhir import dates
+from hub.fhir.json import decode, encode
+from hub.fhir.outcome import FhirError, Issue, issue
+from hub.referrals.route import to_json
+from hub.restful.answers import Answer
+from hub.restful.bundle import read_bundle
+from hub.restful.call import Call, require_scope
+from hub.restful.hub import Hub
+from hub.restful.refusals import audit_refusal
+from hub.restful.sheets import Judged, judge, read_sheet
+from hub.restful.transaction import process
+
+# What one row may make: a client without one of these creates nothing by a sheet.
+MADE = (
+    "Patient",
+    "RelatedPerson",
+    "QuestionnaireResponse",
+    "Consent",
+    "ServiceRequest",
+    "Task",
+)
+
+
+def intake(hub: Hub, actor: Actor, call: Call) -> Answer:
+    """The handler; answers 200 with a JSON list, one object a row."""
+    for resource_type in MADE:
+        require_scope(actor, "c", resource_type)
+    mapping = call.path["mapping"]
+    rows = take(hub, actor, call.body, None if mapping == "auto" else mapping)
+    hub.wake()
+    return Answer(200, encode(rows), media_type="application/json")
+
+
+def take(
+    hub: Hub, actor: Actor, raw: bytes, mapping: str | None
+) -> list[dict[str, Any]]:
+    """Read, judge and store every row, each in its own transaction."""
+    sheet = read_sheet(hub.knowledge.packages, raw, mapping)
+    at = dates.now()
+    with hub.database.transaction(write=False) as session:
+        directory = StoredDirectory(session)
+        source = directory.organisation(actor.organisation)
+        if source is None:
+            raise FhirError(issue("HUB-INT-004"))
+        judged = list(judge(hub.knowledge, directory, source, sheet, at))
+    return [_store(hub, actor, one) for one in judged]
+
+
+def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
+    if judged.bundle is None:
+        audit_refusal(hub, actor, "POST", judged.issues)
+        return describe(judged)
+    bundle = judged.bundle
+    entries = read_bundle(bundle, f"{hub.base}/", hub.settings.max_bundle_entries)
+    try:
+        with hub.database.transaction() as session:
+            answer = process(hub, session, actor, bundle, entries)
+    except FhirError as error:
+        audit_refusal(hub, actor, "POST", error.issues)
+        refused = Judged(
+            judged.number, None, judged.decision, error.issues, judged.warnings
+        )
+        return describe(refused)
+    return {**describe(judged), **_stored(answer)}
+
+
+def describe(judged: Judged) -> dict[str, Any]:
+    """`row`, `outcome`, `code`, `column`, `message`, `english`, `warnings`, `route`."""
+    found = judged.issues[0] if judged.issues else _accepted(judged)
+    route = to_json(judged.decision) if judged.decision else _NO_ROUTE
+    return {
+        "row": judged.number,
+        "outcome": "accepted" if judged.is_accepted else "refused",
+        "code": found.id,
+        "column": found.column,
+        "message": found.text,
+        "english": found.english,
+        "issues": [_told(one) for one in judged.issues],
+        "warnings": [_told(one) for one in judged.warnings],
+        "route": route,
+    }
+
+
+_NO_ROUTE: dict[str, Any] = {"initial": None, "residence": None, "trace": []}
+
+
+def _accepted(judged: Judged) -> Issue:
+    decision = judged.decision
+    desk = decision.initial.name if decision and decision.initial else ""
+    if decision and decision.onward:
+        onward = decision.onward.name
+        return issue("HUB-INT-003", desk=desk, onward=onward, severity="information")
+    return issue("HUB-INT-002", desk=desk, severity="information")
+
+
+def _told(found: Issue) -> dict[str, Any]:
+    return {
+        "code": found.id,
+        "severity": found.severity,
+        "column": found.column,
+        "message": found.text,
+        "english": found.english,
+    }
+
+
+def _stored(answer: bytes) -> dict[str, Any]:
+    """The parent Task's id, and whether the row was known already."""
+    told: dict[str, Any] = {}
+    for entry in decode(answer)["entry"]:
+        location = entry["response"]["location"]
+        if location.startswith("Task/"):
+            told["task"] = location.split("/")[1]
+            if entry["response"]["status"].startswith("200"):
+                known = issue("HUB-INT-006", severity="information")
+                told |= {
+                    "code": known.id,
+                    "message": known.text,
+                    "english": known.english,
+                }
+    return told
