@@ -83,7 +83,7 @@ class Gazetteer:
         return None, 0
 
     def begins_with_county(self, text: str) -> tuple[str, int]:
-        # Counties have two to six characters; two islands of Tokyo count as such.
+        # Counties have two to six characters; an island may stand for one.
         for length in range(6, 1, -1):
             if text[:length] in self.counties:
                 return text[:length], length

@@ -9,7 +9,7 @@ from hub.directory.resources import municipality_of
 from hub.directory.values import Organisation
 from hub.fhir import canonical
 from hub.fhir.json import Resource
-from hub.routing import Desk, Facts, Rule, Source
+from hub.routing import Agreement, Desk, Facts, Row, Rule, Source
 
 # An old or temporary address says less about where the person lives now.
 _USES = ("home", None, "temp", "billing", "work")
@@ -33,7 +33,7 @@ def gather(
     that passed it on. The Resolved carries the warnings about the address.
     """
     residence = residence_of(directory, source, patient)
-    areas = {source.municipality, residence.municipality} - {None}
+    request = service_request or {}
     return (
         Facts(
             on=on,
@@ -42,17 +42,11 @@ def gather(
             prefecture=residence.prefecture,
             candidates=residence.candidates,
             locality=residence.locality,
-            wishes_nearest=wishes_nearest(service_request or {}),
-            rows=tuple(
-                row
-                for area in sorted(filter(None, areas))
-                for row in directory.jurisdictions(area)
-            ),
-            agreements=directory.agreements(
-                residence.municipality or residence.prefecture or "", source.code
-            ),
+            wishes_nearest=wishes_nearest(request),
+            rows=_rows(directory, rule, source.municipality, residence.municipality),
+            agreements=_agreements(directory, rule, source, residence),
             desks=_desks(directory, rule),
-            topics=frozenset(code for _, code in codings(service_request or {})),
+            topics=frozenset(code for _, code in codings(request)),
             held_by=held_by,
             left=left,
         ),
@@ -94,6 +88,25 @@ def codings(service_request: Resource) -> Iterator[tuple[str, str]]:
     ):
         for coding in concept.get("coding", []):
             yield coding.get("system", ""), coding.get("code", "")
+
+
+def _rows(
+    directory: Directory, rule: Rule, *municipalities: str | None
+) -> tuple[Row, ...]:
+    # Only what the rule reads: each question is a query of the write path.
+    if rule.kind != "source-jurisdiction":
+        return ()
+    areas = sorted({m for m in municipalities if m})
+    return tuple(row for area in areas for row in directory.jurisdictions(area))
+
+
+def _agreements(
+    directory: Directory, rule: Rule, source: Organisation, residence: Resolved
+) -> tuple[Agreement, ...]:
+    area = residence.municipality or residence.prefecture
+    if rule.kind != "residence-with-agreement" or area is None:
+        return ()
+    return directory.agreements(area, source.code)
 
 
 def _desks(directory: Directory, rule: Rule) -> dict[str, Desk]:

@@ -11,6 +11,7 @@ from hub.directory import resources, rules, tables
 from hub.directory.ask import StoredDirectory
 from hub.directory.index import index, unindex
 from hub.directory.values import Address
+from hub.fhir import canonical
 from hub.fhir.outcome import FhirError
 
 
@@ -54,7 +55,8 @@ def test_stored_and_seeded_answer_the_same(session, directory, gazetteer):
         == directory.agreements("46218", "other")
         == ()
     )
-    assert stored.organisation("nobody") is stored.desk("nobody") is None
+    assert stored.organisation("nobody") is None
+    assert stored.desk("nobody") is None
 
 
 def test_rows_can_be_asked_for_one_day(directory):
@@ -66,9 +68,15 @@ def test_rows_can_be_asked_for_one_day(directory):
 def test_an_endpoint_is_found_until_it_is_switched_off(session, gazetteer):
     stored = StoredDirectory(session, gazetteer)
     assert stored.endpoint_of("aira") is None
-    address = Address("aira-fhir", "aira", "https://aira.example/fhir", "hl7-fhir-rest")
+    address = Address(
+        "aira-fhir",
+        "aira",
+        "https://aira.example/fhir",
+        "hl7-fhir-rest",
+        payload_types=("any",),
+    )
     index(session, resources.endpoint(address))
-    assert stored.endpoint_of("aira").address == "https://aira.example/fhir"
+    assert stored.endpoint_of("aira") == address
     index(session, resources.endpoint(replace(address, active=False)))
     assert stored.endpoint_of("aira") is None
 
@@ -146,23 +154,17 @@ def test_other_affiliations_and_types_are_left_alone(session):
 
 
 def test_faults_of_kind_code_and_period_are_named():
-    kind = {
-        "coding": [{"system": resources.canonical.ORGANIZATION_KIND, "code": "palace"}]
-    }
+    kind = {"coding": [{"system": canonical.ORGANIZATION_KIND, "code": "palace"}]}
     organization = {"resourceType": "Organization", "id": "x", "type": [kind]}
-    service = {
-        "resourceType": "HealthcareService",
-        "id": "x",
-        "extension": [
-            {
-                "url": resources.JURISDICTION,
-                "extension": [{"url": "municipality", "valueCoding": {"code": "4620"}}],
-            }
-        ],
-    }
-    late = deepcopy(service)
-    late["extension"][0]["extension"].append(
-        {"url": "period", "valuePeriod": {"start": "soon"}}
+    area = {"url": "municipality", "valueCoding": {"code": "4620"}}
+    period = {"url": "period", "valuePeriod": {"start": "soon"}}
+    service, late = (
+        {
+            "resourceType": "HealthcareService",
+            "id": "x",
+            "extension": [{"url": resources.JURISDICTION, "extension": parts}],
+        }
+        for parts in ([area], [area, period])
     )
     for resource in (organization, service, late):
         assert [i.id for i in rules.check(resource)] == ["HUB-DIR-013"]

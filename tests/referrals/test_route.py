@@ -31,14 +31,20 @@ FIRST = {"4619999917": "kagoshima-shi", "4619999925": "aira", "4619999933": "naz
 WISH = {"extension": [{"url": canonical.NEAREST_CENTRE, "valueBoolean": True}]}
 
 
+def organisation(directory, code):
+    found = directory.organisation(code)
+    assert found is not None
+    return found
+
+
 def patient(text="", postal_code="", **address):
     value = {"text": text, "postalCode": postal_code, **address}
     return {"resourceType": "Patient", "address": [value]}
 
 
 def routed(person, request=None, source="4619999917", programme=KAGOSHIMA, on=ON):
-    organisation = DIRECTORY.organisation(source)
-    return route(DIRECTORY, programme, organisation, person, request, on)
+    own = organisation(DIRECTORY, source)
+    return route(DIRECTORY, programme, own, person, request, on)
 
 
 def ids(decision):
@@ -146,13 +152,11 @@ def test_an_address_that_decides_nothing_goes_to_the_source_centre(person):
 
 
 def test_an_explicit_municipality_wins_over_the_text():
-    extension = {
-        "url": canonical.MUNICIPALITY,
-        "valueCoding": {"system": canonical.MUNICIPALITY_CODES, "code": "46218"},
-    }
+    coding = {"system": canonical.MUNICIPALITY_CODES, "code": "46218"}
+    extension = {"url": canonical.MUNICIPALITY, "valueCoding": coding}
     person = patient("鹿児島県奄美市", extension=[extension])
     assert ids(routed(person)) == ("kagoshima-shi", "aira")
-    extension["valueCoding"]["code"] = "00000"
+    coding["code"] = "00000"
     assert ids(routed(person)) == ("kagoshima-shi", "naze")
 
 
@@ -178,7 +182,7 @@ def test_the_home_address_counts_and_an_old_one_does_not():
 
 
 def test_warnings_about_the_address_come_with_the_decision():
-    source = DIRECTORY.organisation("4619999917")
+    source = organisation(DIRECTORY, "4619999917")
     person = patient("鹿児島県名瀬市", "890-0000")
     told = route_with_warnings(DIRECTORY, KAGOSHIMA, source, person, None, ON)
     assert [w.id for w in told.warnings] == ["HUB-ROUTE-004", "HUB-ROUTE-002"]
@@ -282,7 +286,7 @@ def test_a_third_made_up_programme_routes_without_code(tmp_path):
         "utf-8",
     )
     found = SeedDirectory(seeds.read(directory))
-    source = found.organisation("city")
+    source = organisation(found, "city")
     every = load(REPOSITORY / "profiles" / "programmes", tmp_path / "programmes")
     programme = choose(every, None, None, source.programmes, ON)
     request = {"reasonCode": [{"coding": [{"code": "debt"}]}]}
@@ -341,7 +345,7 @@ def test_a_route_from_the_database_is_the_same_and_takes_milliseconds(tmp_path):
         for resource in SEED.resources:
             index(session, resource)
         stored = StoredDirectory(session, DIRECTORY.gazetteer)
-        source = stored.organisation("4619999917")
+        source = organisation(stored, "4619999917")
         person = patient("鹿児島県霧島市架空", "899-4300")
         decision = route(stored, KAGOSHIMA, source, person, None, ON)
         start = time.perf_counter()
