@@ -24,6 +24,7 @@ _DATE_TROUBLE = {
     "era": "HUB-SHEET-022",
     "lunar": "HUB-SHEET-023",
 }
+_PAIR = 2  # both of two choices may hold
 _CHECK_WEIGHTS = (6, 5, 4, 3, 2)
 
 
@@ -140,7 +141,7 @@ def _choice(text: str, column: Column, layout: Layout, out: Reading) -> None:
     codes = {p.coding["code"] for p in picked if p.coding}
     several = len(picked) > 1 and not choice.repeats
     # A cell that still lists every printed choice was not filled in.
-    untouched = len(codes) == choice.options > 2  # noqa: PLR2004 - a pair may both hold
+    untouched = len(codes) == choice.options > _PAIR and not choice.every
     if several or untouched:
         picked = [Picked(text)]
     for one in picked:

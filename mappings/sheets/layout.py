@@ -1,10 +1,11 @@
 """What the columns of a sheet mean: a layout's TOML table with its Questionnaire."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError, issue
 from mappings.japanese import fold
 
 Kind = Literal[
@@ -20,7 +21,8 @@ class Choice:
     `words` gives a Coding (`true`/`false` for a yes-no box); `bracket` names, by
     code, the item its bracket belongs to, and `bracket_label` the word printed in
     front of that text; `wrap` are words whose bracket holds the answers, with the
-    label printed inside; `uncoded` words say something that has no code.
+    label printed inside; `uncoded` words say something that has no code. `every` is
+    true when all choices may hold at once.
     """
 
     words: Mapping[str, Any]
@@ -30,6 +32,7 @@ class Choice:
     bracket_label: Mapping[str, str] = field(default_factory=dict)
     wrap: Mapping[str, str] = field(default_factory=dict)
     uncoded: frozenset[str] = frozenset()
+    every: bool = False
 
     def word(self, code: str) -> str | None:
         """The first printed word of a code: how it is written out."""
@@ -78,6 +81,26 @@ class Layout:
     def find(self, header: str) -> Column | None:
         """The column of a header; spaces and width do not matter."""
         return self.known.get(fold(header))
+
+
+def best(layouts: Sequence[Layout], texts: Sequence[str]) -> tuple[Layout, int]:
+    """The layout that knows most of these texts, and how many.
+
+    Its own headers count before other names for them. Raises FhirError HUB-SHEET-019
+    when two layouts know them equally well: the caller must name one.
+    """
+    scores = sorted(
+        ((_score(one, texts), n) for n, one in enumerate(layouts)), reverse=True
+    )
+    (known, own), first = scores[0]
+    if known and len(scores) > 1 and scores[1][0] == (known, own):
+        raise FhirError(issue("HUB-SHEET-019"))
+    return layouts[first], known
+
+
+def _score(one: Layout, texts: Sequence[str]) -> tuple[int, int]:
+    found = [(column, text) for text in texts if (column := one.find(text))]
+    return len(found), sum(fold(c.header) == fold(text) for c, text in found)
 
 
 def layout(table: Mapping[str, Any], questionnaire: Resource) -> Layout:
@@ -164,4 +187,5 @@ def _choice(row: Mapping[str, Any], item: Resource) -> Choice:
         bracket_label=row.get("bracket_label", {}),
         wrap={fold(w): label for w, label in row.get("wrap", {}).items()},
         uncoded=frozenset(fold(w) for w in row.get("uncoded", ())),
+        every=row.get("every", False),
     )

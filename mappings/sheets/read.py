@@ -15,7 +15,7 @@ from hub.fhir.outcome import FhirError, Issue, issue
 from mappings.japanese import mark_private
 from mappings.sheets import csv_file, xlsx_file
 from mappings.sheets.cells import read_cell
-from mappings.sheets.layout import Layout
+from mappings.sheets.layout import Layout, best
 from mappings.sheets.table import Limits, Record, Table
 
 Unreadable = Literal["keep", "refuse"]
@@ -74,7 +74,7 @@ def read(
     """Read a CSV or Excel file; `mapping` names the layout, else it is recognised.
 
     `unreadable` is decision D-10: keep the text and warn, or refuse the row.
-    Raises FhirError: HUB-SHEET-001 unknown mapping, -002 wrong encoding, -003 another
+    Raises FhirError: HUB-SHEET-001 unknown mapping, -019 which one is unclear, -002 wrong encoding, -003 another
     sheet, -004 empty, -007 and -034 too large, -008 no Excel file, -009 too large
     unpacked, -010 a header twice, -013 no record, -014 protected or old Excel.
     """
@@ -129,9 +129,8 @@ def _from_csv(
 
 def _recognise(headers: tuple[str, ...], layouts: list[Layout]) -> Layout | None:
     named = [h for h in headers if h]
-    best = max(layouts, key=lambda one: sum(1 for h in named if one.find(h)))
-    known = sum(1 for h in named if best.find(h))
-    return best if known >= _FEWEST_HEADERS and known * 2 >= len(named) else None
+    layout, known = best(layouts, named)
+    return layout if known >= _FEWEST_HEADERS and known * 2 >= len(named) else None
 
 
 def _from_xlsx(

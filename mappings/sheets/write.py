@@ -60,8 +60,6 @@ def _cell(
         name = column.extra
         return str(extras.get(name) or extras.get(f"{name}Text") or "")
     given = answers.get(column.link or "", [])
-    if column.kind == "phone":
-        return "・".join(str(value_of(a) or text_of(a)) for a in given)
     if column.kind == "choice":
         return "・".join(_word(a, column, answers, layout, own) for a in given)
     if column.kind == "municipality":

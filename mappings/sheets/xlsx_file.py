@@ -18,7 +18,7 @@ from openpyxl import load_workbook
 from hub.fhir.outcome import FhirError, Issue, issue
 from mappings.japanese import fold
 from mappings.sheets.csv_file import require_once
-from mappings.sheets.layout import Layout
+from mappings.sheets.layout import Layout, best
 from mappings.sheets.table import Limits, Record, Table
 
 MAGIC = b"PK"
@@ -143,18 +143,16 @@ def _text(value: Any) -> str:
 
 
 def _table(grid: Grid, layouts: list[Layout]) -> tuple[Layout, Table] | None:
-    layout = max(layouts, key=lambda one: _labels(grid.cells, one))
-    labels = _labels(grid.cells, layout)
+    texts = [text for row in grid.cells for text in row if text.strip()]
+    if not texts:
+        return None
+    layout, labels = best(layouts, texts)
     if labels < _FEWEST_LABELS:
         return None
     first = next((r for r in grid.cells if any(t.strip() for t in r)), [])
     if sum(1 for text in first if layout.find(text)) * 2 > labels:
         return layout, _wide(grid)
     return layout, _printed(grid, layout)
-
-
-def _labels(cells: list[list[str]], layout: Layout) -> int:
-    return sum(1 for row in cells for text in row if text and layout.find(text))
 
 
 def _wide(grid: Grid) -> Table:
