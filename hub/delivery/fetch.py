@@ -20,7 +20,7 @@ import httpx
 
 from hub.delivery.addresses import (
     Target,
-    allowed_hosts,
+    read_hosts,
     is_loopback_host,
     is_permitted,
     target,
@@ -94,7 +94,7 @@ class Fetcher:
     """Makes requests that cannot be led astray. Thread-safe; `close` when done.
 
     `dev` allows loopback (and http there) and any public host; without it only
-    https to `hosts` (`host` or `host:port`) is possible, so an empty list allows
+    https to `allowed_hosts` (`host` or `host:port`) is possible, so an empty list allows
     nothing. `timeout` is seconds for a whole exchange, answer included. `verify`
     replaces the public certificate authorities.
     """
@@ -103,13 +103,13 @@ class Fetcher:
         self,
         *,
         dev: bool = False,
-        hosts: Iterable[str] = (),
+        allowed_hosts: Iterable[str] = (),
         timeout: float = 20.0,
         resolve: Resolve = resolve_by_system,
         verify: ssl.SSLContext | None = None,
     ) -> None:
         self._dev = dev
-        self._hosts = allowed_hosts(hosts)
+        self._hosts = read_hosts(allowed_hosts)
         self._timeout = timeout
         self._client = httpx.Client(
             transport=_GuardedTransport(_GuardedBackend(resolve, dev=dev), verify),
