@@ -86,7 +86,7 @@ def is_permitted(address: str, *, loopback: bool) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-def allowed_hosts(entries: Iterable[str]) -> frozenset[tuple[str, int]]:
+def read_hosts(entries: Iterable[str]) -> frozenset[tuple[str, int]]:
     """Read an allow-list: `host` (port 443) or `host:port`, one an entry."""
     return frozenset(
         (found.host, found.port)

@@ -7,41 +7,30 @@ Nothing that was received is repeated in an error.
 """
 
 import re
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
 import httpcore
 import httpx
 
 from hub.delivery.addresses import (
     Target,
-    allowed_hosts,
     is_loopback_host,
-    is_permitted,
+    read_hosts,
     target,
 )
+from hub.delivery.guard import (
+    FetchError,
+    GuardedBackend,
+    Resolve,
+    resolve_by_system,
+)
 
-Resolve = Callable[[str, int], Sequence[str]]
-Reason = Literal[
-    "url",  # not plainly one http(s) URL
-    "scheme",  # http outside this machine
-    "host",  # not on the allow-list
-    "header",  # a header a caller may not set
-    "name",  # the name does not resolve
-    "address",  # it resolves to where the hub must not go
-    "connect",
-    "tls",
-    "timeout",
-    "protocol",  # the answer is not HTTP, or was cut off
-    "encoding",  # Content-Encoding that was not asked for
-    "size",
-    "status",  # an answer that the caller cannot use
-]
+__all__ = ["FetchError", "Fetcher", "Response"]
 
 _MAX_BYTES = 1_000_000
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -62,15 +51,6 @@ _OWN_HEADERS = frozenset(
 )
 
 
-class FetchError(Exception):
-    """A request that brought no answer. `retry`: could it succeed later?"""
-
-    def __init__(self, reason: Reason, *, retry: bool = False) -> None:
-        super().__init__(reason)
-        self.reason: Reason = reason
-        self.retry = retry
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer: header names in lower case, values joined by `, ` when repeated."""
@@ -84,18 +64,12 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of 2xx
 
 
-def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """All addresses of a name, in the order the system prefers."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class Fetcher:
     """Makes requests that cannot be led astray. Thread-safe; `close` when done.
 
     `dev` allows loopback (and http there) and any public host; without it only
-    https to `hosts` (`host` or `host:port`) is possible, so an empty list allows
-    nothing. `timeout` is seconds for a whole exchange, answer included. `verify`
+    https to `allowed_hosts` (`host` or `host:port`) is possible, so an empty list
+    allows nothing. `timeout` is seconds for a whole exchange, answer included. `verify`
     replaces the public certificate authorities.
     """
 
@@ -103,16 +77,16 @@ class Fetcher:
         self,
         *,
         dev: bool = False,
-        hosts: Iterable[str] = (),
+        allowed_hosts: Iterable[str] = (),
         timeout: float = 20.0,
         resolve: Resolve = resolve_by_system,
         verify: ssl.SSLContext | None = None,
     ) -> None:
         self._dev = dev
-        self._hosts = allowed_hosts(hosts)
+        self._hosts = read_hosts(allowed_hosts)
         self._timeout = timeout
         self._client = httpx.Client(
-            transport=_GuardedTransport(_GuardedBackend(resolve, dev=dev), verify),
+            transport=_GuardedTransport(GuardedBackend(resolve, dev=dev), verify),
             trust_env=False,  # a proxy variable would lead every request elsewhere
             follow_redirects=False,
         )
@@ -237,9 +211,7 @@ def _is_tls(error: BaseException | None) -> bool:
 class _GuardedTransport(httpx.HTTPTransport):
     """httpx's transport over a pool whose connections are made by our backend."""
 
-    def __init__(
-        self, backend: "_GuardedBackend", verify: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, backend: GuardedBackend, verify: ssl.SSLContext | None) -> None:
         context = verify or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         # One connection for one request: its name is resolved and judged anew, and
@@ -250,90 +222,3 @@ class _GuardedTransport(httpx.HTTPTransport):
             max_keepalive_connections=0,
             network_backend=backend,
         )
-
-
-class _GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections: resolve once, judge every address, connect to one of them."""
-
-    def __init__(self, resolve: Resolve, *, dev: bool) -> None:
-        self._resolve = resolve
-        self._dev = dev
-        self._sockets = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
-        deadline = monotonic() + (20.0 if timeout is None else timeout)
-        failure: Exception = FetchError("name", retry=True)
-        for address in self._addresses(host, port):
-            try:
-                stream = self._sockets.connect_tcp(
-                    address, port, _left(deadline), local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            else:
-                return _TimedStream(stream, deadline)
-        raise failure
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Any = None
-    ) -> httpcore.NetworkStream:
-        del path, timeout, socket_options
-        raise FetchError("address")
-
-    def _addresses(self, host: str, port: int) -> Sequence[str]:
-        try:
-            addresses = self._resolve(host, port)
-        except OSError:
-            raise FetchError("name", retry=True) from None
-        # One bad address condemns all: the name is not in honest hands.
-        if not all(is_permitted(a, loopback=self._dev) for a in addresses):
-            raise FetchError("address")
-        return addresses
-
-
-class _TimedStream(httpcore.NetworkStream):
-    """A connection that ends at its deadline, however slowly the other side drips."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        del timeout
-        return self._stream.read(max_bytes, _left(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        del timeout
-        self._stream.write(buffer, _left(self._deadline))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        del timeout
-        secured = self._stream.start_tls(
-            ssl_context, server_hostname, _left(self._deadline)
-        )
-        return _TimedStream(secured, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - monotonic()
-    if left <= 0:
-        raise FetchError("timeout", retry=True)
-    return left

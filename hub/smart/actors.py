@@ -9,8 +9,8 @@ from hub.actor import Actor
 from hub.database import Database, Session
 from hub.fhir.dates import micros, now
 from hub.fhir.outcome import FhirError, issue
+from hub.smart.endpoints import digest
 from hub.smart.scopes import effective
-from hub.smart.server import digest
 from hub.smart.tables import client, token
 
 # RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).

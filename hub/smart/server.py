@@ -1,12 +1,11 @@
 """The authorization server: authlib's, with our storage and our stricter rules.
 
-RFC 6749 (client_credentials), 7009, 7662; SMART 2.2 Backend Services. Sync: call it
+RFC 6749 (client_credentials); SMART 2.2 Backend Services. Sync: call it
 in a thread.
 """
 
 import secrets
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -19,9 +18,7 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc7009 import RevocationEndpoint
-from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert
 from sqlalchemy.exc import IntegrityError
 
 from hub.database import Database, Session
@@ -30,6 +27,7 @@ from hub.settings import Settings
 from hub.smart import clients
 from hub.smart.assertion import METHOD, SKEW, ClientAssertion
 from hub.smart.clients import Client
+from hub.smart.endpoints import Introspection, Revocation, digest
 from hub.smart.keys import ClientKeys
 from hub.smart.scopes import grant, is_well_formed
 from hub.smart.tables import token as token_table
@@ -193,97 +191,6 @@ class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc] # untyped
         )
         self.save_token(token)
         return 200, token, []
-
-
-@dataclass(frozen=True, slots=True)
-class StoredToken:
-    """A token row as authlib asks about it."""
-
-    row: Row[Any]
-
-    def is_expired(self) -> bool:
-        return bool(self.row.expires_at <= micros(now()))
-
-    def is_revoked(self) -> bool:
-        return self.row.revoked_at is not None
-
-
-class _TokenQuery:
-    """What introspection and revocation share."""
-
-    CLIENT_AUTH_METHODS = (METHOD,)
-    server: Server
-
-    def check_params(self, request: OAuth2Request, client: Client) -> None:
-        # RFC 7009 §2.1: a wrong or unknown token_type_hint does not matter.
-        del client
-        if not request.form.get("token"):
-            raise InvalidRequestError("token is missing.")
-
-    def query_token(
-        self, token_string: str, token_type_hint: str
-    ) -> StoredToken | None:
-        del token_type_hint
-        query = select(token_table).where(token_table.c.digest == digest(token_string))
-        with self.server.database.transaction(write=False) as session:
-            row = session.execute(query).first()
-        return None if row is None else StoredToken(row)
-
-
-class Introspection(_TokenQuery, IntrospectionEndpoint):  # type: ignore[misc] # untyped
-    """RFC 7662: one's own tokens, or all for a registered resource server."""
-
-    def check_permission(
-        self, token: StoredToken, client: Client, request: OAuth2Request
-    ) -> bool:
-        del request
-        owner = self.server.query_client(token.row.client_id)
-        return owner is not None and (
-            client.introspects or owner.client_id == client.client_id
-        )
-
-    def introspect_token(self, token: StoredToken) -> dict[str, Any]:
-        return {
-            "active": True,
-            "scope": token.row.scope,
-            "client_id": token.row.client_id,
-            "token_type": "bearer",
-            "exp": token.row.expires_at // _SECOND,
-            "iat": token.row.issued_at // _SECOND,
-        }
-
-
-class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyped
-    """RFC 7009. Another client's token is answered like an unknown one.
-
-    Departs from §2.1 on purpose: an error would tell that the token exists.
-    """
-
-    def authenticate_token(
-        self, request: OAuth2Request, client: Client
-    ) -> StoredToken | None:
-        self.check_params(request, client)
-        found = self.query_token(request.form["token"], "")
-        if found is None or found.row.client_id != client.client_id:
-            return None
-        return found
-
-    def revoke_token(self, token: StoredToken, request: OAuth2Request) -> None:
-        del request
-        with self.server.database.transaction() as session:
-            session.execute(
-                update(token_table)
-                .where(
-                    token_table.c.digest == token.row.digest,
-                    token_table.c.revoked_at.is_(None),
-                )
-                .values(revoked_at=micros(now()))
-            )
-
-
-def digest(token: str) -> str:
-    """How a token is stored: SHA-256, hexadecimal."""
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def cleanup(session: Session) -> int:

@@ -43,7 +43,7 @@ def receiver():
 
 @pytest.fixture
 def connector():
-    with Fetcher(hosts=["centre.example", "other.example"]) as fetcher:
+    with Fetcher(allowed_hosts=["centre.example", "other.example"]) as fetcher:
         yield FhirRest(fetcher, ec_key("hub-key"))
 
 
@@ -295,7 +295,7 @@ def test_without_oauth_only_when_trying_out(connector, receiver):
     error = failure(connector, message(auth="none"))
     assert (error.reason, error.retry) == ("no-authentication", False)
     assert not receiver["post"].called
-    with Fetcher(hosts=["centre.example"]) as fetcher:
+    with Fetcher(allowed_hosts=["centre.example"]) as fetcher:
         FhirRest(fetcher, ec_key(), dev=True).send(message(auth="none"))
     assert "authorization" not in receiver["post"].calls.last.request.headers
     assert not receiver["token"].called

@@ -104,7 +104,7 @@ def test_no_spelling_of_this_machine_is_reached(listener):
         place = f"{spelling}:{listener.port}"
         for scheme in ("https", "http"):
             with (
-                Fetcher(hosts=[place], resolve=lookup) as fetcher,
+                Fetcher(allowed_hosts=[place], resolve=lookup) as fetcher,
                 pytest.raises(FetchError) as error,
             ):
                 fetcher.request("GET", f"{scheme}://{place}/")
@@ -165,7 +165,7 @@ def test_the_listener_does_count_a_connection(listener):
 )
 def test_what_is_not_plainly_a_url_is_refused(url, dev):
     with (
-        Fetcher(dev=dev, hosts=["hospital.example"]) as fetcher,
+        Fetcher(dev=dev, allowed_hosts=["hospital.example"]) as fetcher,
         pytest.raises(FetchError) as error,
     ):
         fetcher.request("GET", url)
@@ -241,7 +241,7 @@ def test_public_addresses_are_permitted_and_loopback_only_on_request():
     ],
 )
 def test_in_production_only_listed_hosts_are_reached(hosts, url, reason):
-    with Fetcher(hosts=hosts) as fetcher, pytest.raises(FetchError) as error:
+    with Fetcher(allowed_hosts=hosts) as fetcher, pytest.raises(FetchError) as error:
         fetcher.request("GET", url)
     assert error.value.reason == reason
 
@@ -251,7 +251,7 @@ def test_a_listed_host_is_asked_and_its_answer_returned():
     route = respx.post("https://hospital.example:8443/a?b=c").respond(
         201, headers={"ETag": 'W/"1"'}, content=b"body"
     )
-    with Fetcher(hosts=[" HOSPITAL.example:8443"]) as fetcher:
+    with Fetcher(allowed_hosts=[" HOSPITAL.example:8443"]) as fetcher:
         answer = fetcher.request(
             "POST",
             "https://hospital.example:8443/a?b=c",
@@ -273,7 +273,7 @@ def test_a_redirect_is_an_answer_and_not_followed():
         302, headers={"Location": "https://other.example/"}
     )
     other = respx.get("https://other.example/").respond(200)
-    with Fetcher(hosts=["hospital.example", "other.example"]) as fetcher:
+    with Fetcher(allowed_hosts=["hospital.example", "other.example"]) as fetcher:
         assert fetcher.request("GET", "https://hospital.example/").status == 302
     assert not other.called
 
@@ -293,7 +293,10 @@ def test_a_redirect_is_an_answer_and_not_followed():
     ],
 )
 def test_headers_that_change_the_request_are_refused(headers):
-    with Fetcher(hosts=["hospital.example"]) as fetcher, pytest.raises(FetchError) as e:
+    with (
+        Fetcher(allowed_hosts=["hospital.example"]) as fetcher,
+        pytest.raises(FetchError) as e,
+    ):
         fetcher.request("GET", "https://hospital.example/", headers=headers)
     assert e.value.reason == "header"
 
@@ -319,7 +322,7 @@ def test_headers_that_change_the_request_are_refused(headers):
 def test_what_cannot_be_borne_is_a_typed_error(answer, reason, retry):
     respx.get("https://hospital.example/").mock(side_effect=[answer])
     with (
-        Fetcher(hosts=["hospital.example"]) as fetcher,
+        Fetcher(allowed_hosts=["hospital.example"]) as fetcher,
         pytest.raises(FetchError) as error,
     ):
         fetcher.request("GET", "https://hospital.example/", max_bytes=100)
@@ -329,7 +332,7 @@ def test_what_cannot_be_borne_is_a_typed_error(answer, reason, retry):
 @respx.mock
 def test_a_discarded_answer_may_be_as_long_as_it_likes():
     respx.get("https://hospital.example/").respond(200, content=b"x" * 101)
-    with Fetcher(hosts=["hospital.example"]) as fetcher:
+    with Fetcher(allowed_hosts=["hospital.example"]) as fetcher:
         answer = fetcher.request(
             "GET", "https://hospital.example/", max_bytes=1, discard=True
         )
@@ -345,7 +348,7 @@ def test_a_name_is_resolved_once_a_connection_and_a_flip_is_caught(listener):
         return [PUBLIC] if len(asked) == 1 else ["127.0.0.1"]
 
     place = f"flip.example:{listener.port}"
-    with Fetcher(hosts=[place], resolve=flipping, timeout=0.2) as fetcher:
+    with Fetcher(allowed_hosts=[place], resolve=flipping, timeout=0.2) as fetcher:
         for reasons in (("timeout", "connect"), ("address",)):
             with pytest.raises(FetchError) as error:
                 fetcher.request("GET", f"https://{place}/")
@@ -361,7 +364,7 @@ def test_one_bad_address_among_good_ones_condemns_all(listener):
         return [PUBLIC, "127.0.0.1"]
 
     with (
-        Fetcher(hosts=[place], resolve=mixed) as fetcher,
+        Fetcher(allowed_hosts=[place], resolve=mixed) as fetcher,
         pytest.raises(FetchError, match="address"),
     ):
         fetcher.request("GET", f"https://{place}/")
@@ -377,7 +380,7 @@ def test_a_name_that_does_not_resolve_is_worth_a_retry():
 
     for resolve in (unknown, empty):
         with (
-            Fetcher(hosts=["a.example"], resolve=resolve) as fetcher,
+            Fetcher(allowed_hosts=["a.example"], resolve=resolve) as fetcher,
             pytest.raises(FetchError) as error,
         ):
             fetcher.request("GET", "https://a.example/")
@@ -392,7 +395,7 @@ def test_proxy_variables_are_ignored(listener, monkeypatch):
         raise socket.gaierror
 
     with (
-        Fetcher(hosts=["a.example"], resolve=nowhere) as fetcher,
+        Fetcher(allowed_hosts=["a.example"], resolve=nowhere) as fetcher,
         pytest.raises(FetchError, match="name"),
     ):
         fetcher.request("GET", "https://a.example/")
@@ -510,7 +513,7 @@ def exchange(certificate, host, verify):
         raw_server(answer, context) as port,
         Fetcher(
             dev=True,
-            hosts=[f"{host}:{port}"],
+            allowed_hosts=[f"{host}:{port}"],
             resolve=lambda _host, _port: ["127.0.0.1"],
             verify=verify,
         ) as fetcher,

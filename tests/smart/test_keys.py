@@ -26,7 +26,7 @@ def clock():
 
 @pytest.fixture
 def keys(clock):
-    with Fetcher(hosts=["hospital.example"]) as fetcher:
+    with Fetcher(allowed_hosts=["hospital.example"]) as fetcher:
         yield ClientKeys(fetcher, clock)
 
 
