@@ -7,6 +7,8 @@ import pytest
 
 from hub.fhir.outcome import FhirError, catalogue
 from hub.validation import require_valid, validate
+from hub.validation.shapes import Property, Shape, shape
+from hub.validation.walk import Walk
 from tests.validation.resources import XHTML, a_patient, a_task, found
 
 WORDS = {"構造", "多重度", "データ型", "制約", "プロファイル", "コード系", "識別子"}
@@ -62,6 +64,12 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"_birthDate": None}, "007", "Patient.birthDate"),
     ({"name": [{"_given": {"id": "a"}}]}, "004", "Patient.name[0].given"),
     ({"name": [{"text": "見本", "_given": []}]}, "006", "Patient.name[0].given"),
+    (
+        {"name": [{"given": ["花"], "_given": [None, None]}]},
+        "007",
+        "Patient.name[0].given[1]",
+    ),
+    ({"birthDate": "1990", "_birthDate": {"id": " "}}, "020", "Patient.birthDate.id"),
     ({"communication": [{"preferred": True}]}, "010", "Patient.communication[0]"),
     ({"link": [{"type": "refer"}]}, "010", "Patient.link[0]"),
     ({"birthDate": "1990-02-30"}, "020", "Patient.birthDate"),
@@ -349,6 +357,38 @@ def test_a_finding_carries_one_of_the_seven_words_and_never_the_value():
     (issue,) = validate(a_patient(gender="秘密"))
     assert issue.text.startswith("【コード系】")
     assert "秘密" not in issue.text + issue.english
+
+
+def test_codes_of_a_repeating_element_are_checked_one_by_one():
+    location = {
+        "resourceType": "HealthcareService",
+        "availableTime": [{"daysOfWeek": ["mon", "monday"]}],
+    }
+    assert found(location) == [
+        ("HUB-VAL-050", "HealthcareService.availableTime[0].daysOfWeek[1]")
+    ]
+
+
+def test_a_shape_may_limit_repetitions_as_profiles_do():
+    names = Property("name", "HumanName", many=True, limit=1, shape=shape("HumanName"))
+    limited = Shape("Patient", "Patient", is_resource=True, properties={"name": names})
+    walk = Walk(None)
+    walk.object({"name": [{"text": "a"}] * 2}, limited, (None, "Patient", None))
+    assert [(i.id, i.expression) for i in walk.found] == [
+        ("HUB-VAL-011", "Patient.name")
+    ]
+
+
+def test_a_coding_may_be_bound_as_profiles_do():
+    bound = Property("class", "Coding", many=False, shape=shape("Coding"))
+    bound.bound = {"https://x.example/s": frozenset("a")}
+    limited = Shape("Encounter", "Encounter", properties={"class": bound})
+    walk = Walk(None)
+    for coding in ({"system": "https://x.example/s", "code": "a"}, {"code": "a"}):
+        walk.object({"class": coding}, limited, (None, "Encounter", None))
+    assert [(i.id, i.expression) for i in walk.found] == [
+        ("HUB-VAL-051", "Encounter.class")
+    ]
 
 
 def test_nesting_beyond_any_reader_is_refused_and_does_not_raise():
