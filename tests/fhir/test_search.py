@@ -221,6 +221,7 @@ def test_has_may_be_nested_and_chained():
     [has] = read("Organization", (name, "requested")).criteria
     assert isinstance(has, Has)
     assert isinstance(has.criterion, Has)
+    assert isinstance(has.criterion.criterion, Match)
     assert has.criterion.criterion.values == (Token(None, "requested"),)
     [chain] = read("Task", ("patient._has:Observation:patient:_tag", "a")).criteria
     assert isinstance(chain.branches[0][1], Has)

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from hub.database import Database, metadata
+from hub.fhir.json import Resource
 from hub.fhir.search import parse
 from hub.store import resources, tables
 from hub.store.parameters import declared
@@ -76,7 +77,7 @@ class Store:
         self.at += timedelta(seconds=1)
         return self.at
 
-    def create(self, *documents: dict, **over) -> list[resources.Stored]:
+    def create(self, *documents: Resource, **over) -> list[resources.Stored]:
         with self.database.transaction() as session:
             return [
                 resources.create(
@@ -89,7 +90,9 @@ class Store:
                 for document in documents
             ]
 
-    def update(self, document: dict, expected: int | None = None) -> resources.Stored:
+    def update(
+        self, document: Resource, expected: int | None = None
+    ) -> resources.Stored:
         with self.database.transaction() as session:
             return resources.update(
                 session, document, expected=expected, at=self.tick(), base_url=BASE

@@ -4,7 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.store import build, tables
@@ -90,6 +90,28 @@ def test_deceased_is_true_for_a_date_and_false_for_nothing():
         ]
 
 
+ELEMENTS = [
+    "name",
+    "identifier",
+    "coding",
+    "system",
+    "value",
+    "code",
+    "text",
+    "reference",
+    "start",
+    "end",
+    "low",
+    "high",
+    "repeat",
+    "event",
+    "type",
+    "telecom",
+    "display",
+    "line",
+    "family",
+    "boundsPeriod",
+]
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -99,10 +121,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                "name identifier coding system value code text reference start end low "
-                "high repeat event type telecom display line family boundsPeriod".split()
-            ),
+            st.sampled_from(ELEMENTS),
             inner,
             max_size=4,
         )
@@ -111,25 +130,44 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(definitions())), st.data())
-def test_no_content_breaks_the_index(resource_type, data):
-    steps = {
-        path["at"][0].partition("?")[0]
-        for definition in definitions()[resource_type].values()
-        for path in definition.paths
-        if path["at"]
-    }
-    names = st.sampled_from(sorted(steps - {"id"}))
-    content = data.draw(st.dictionaries(names, JSON, max_size=4))
-    for table, some in rows({**content, "resourceType": resource_type}).items():
+PATHS = [
+    (resource_type, path["at"])
+    for resource_type, codes in definitions().items()
+    for definition in codes.values()
+    for path in definition.paths
+    if path["at"] and path["at"][0] != "resourceType"
+]
+
+
+def placed(steps, content):
+    """`content` at the end of a path, in lists where the path filters."""
+    for step in reversed(steps):
+        name, _, condition = step.partition("?")
+        if condition and isinstance(content, dict):
+            key, _, value = condition.partition("=")
+            content = [{**content, key: value}]
+        content = {name: content}
+    return content
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(PATHS), JSON)
+def test_no_content_breaks_the_index(place, content):
+    resource_type, steps = place
+    resource = {**placed(steps, content), "resourceType": resource_type}
+    for table, some in rows(resource).items():
         for row in some:
             assert set(row) | {"key"} == set(table.c.keys())
+            for name, value in row.items():
+                assert isinstance(value, table.c[name].type.python_type | None)
 
 
 def test_parameter_numbers_never_meet():
-    of_paths, numbers, aspects = 0, set(), set()
+    of_paths = 0
+    numbers: set[int] = set()
+    aspects: set[int] = set()
     for codes in definitions().values():
-        by_paths = {}
+        by_paths: dict[tuple[str, str], set[int]] = {}
         for d in codes.values():
             paths = (d.parameter.type, json.dumps(d.paths))
             by_paths.setdefault(paths, set()).add(d.number)

@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import and_, event, exists, false, or_, select
 
+from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError
 from hub.fhir.search import conditional
 from hub.store import index, resources, tables
@@ -62,7 +63,7 @@ TASK = {
     "executionPeriod": {"start": "2026-11-03"},
     "instantiatesCanonical": "https://x.example/PlanDefinition/a|2",
 }
-OBSERVATION = {
+OBSERVATION: Resource = {
     "resourceType": "Observation",
     "id": "ob1",
     "status": "final",
