@@ -78,7 +78,7 @@ def _token(definition: Definition, datatype: str, implied: str | None) -> Emit:
             return _identifier(definition)
         case "ContactPoint":
             return _contact(definition.number)
-    return _code(definition.number, system_number(implied))
+    return _code(definition.number, system_number(implied or ""))
 
 
 def _token_row(parameter: int, code: str, system: int = 0) -> Row:
@@ -103,7 +103,7 @@ def _coding(definition: Definition) -> Emit:
             return
         code, display = value.get("code"), value.get("display")
         if type(code) is str:
-            system = system_number(value.get("system"))
+            system = system_number(_text(value.get("system")))
             found.token.append(_token_row(parameter, code, system))
         if type(display) is str:
             found.string.append(_string_row(text, display))
@@ -117,7 +117,7 @@ def _concept(definition: Definition) -> Emit:
     def emit(value: Any, found: Found) -> None:
         if type(value) is not dict:
             return
-        for item in value.get("coding", ()):
+        for item in _items(value.get("coding")):
             coding(item, found)
         words = value.get("text")
         if type(words) is str:
@@ -143,7 +143,7 @@ def _identifier(definition: Definition) -> Emit:
 def _add_identifier(parameter: int, value: Row, found: Found) -> None:
     code = value.get("value")
     if type(code) is str:
-        system = system_number(value.get("system"))
+        system = system_number(_text(value.get("system")))
         found.token.append(_token_row(parameter, code, system))
 
 
@@ -192,7 +192,7 @@ def _parts(each: Emit, names: tuple[str, ...]) -> Emit:
             return
         for name in names:
             part = value.get(name)
-            for item in part if type(part) is list else (part,):
+            for item in _items(part) or (part,):
                 each(item, found)
 
     return emit
@@ -279,7 +279,7 @@ def _timing(parameter: int) -> Emit:
     def emit(value: Any, found: Found) -> None:
         if type(value) is not dict:
             return
-        for item in value.get("event", ()):
+        for item in _items(value.get("event")):
             moment(item, found)
         repeat = value.get("repeat")
         if type(repeat) is dict:
@@ -316,11 +316,11 @@ def _quantity(parameter: int, datatype: str) -> Emit:
 
 def _range(parameter: int) -> Emit:
     def emit(value: Any, found: Found) -> None:
-        if type(value) is not dict or not {"low", "high"} & value.keys():
+        if type(value) is not dict:
             return
-        first, last = value.get("low", {}), value.get("high", {})
+        first, last = _element(value.get("low")), _element(value.get("high"))
         low, high = first.get("value", -_LARGEST), last.get("value", _LARGEST)
-        if _is_number(low) and _is_number(high):
+        if (first or last) and _is_number(low) and _is_number(high):
             found.quantity.append(_quantity_row(parameter, low, high, first or last))
 
     return emit
@@ -335,7 +335,19 @@ def _quantity_row(parameter: int, low: Any, high: Any, unit: Row) -> Row:
         "parameter": parameter,
         "low": float(low),
         "high": float(high),
-        "system": system_number(unit.get("system")),
-        "code": bounded(unit.get("code") or unit.get("currency") or ""),
-        "unit": bounded(unit.get("unit") or ""),
+        "system": system_number(_text(unit.get("system"))),
+        "code": bounded(_text(unit.get("code")) or _text(unit.get("currency"))),
+        "unit": bounded(_text(unit.get("unit"))),
     }
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else ""
+
+
+def _items(value: Any) -> list[Any]:
+    return value if type(value) is list else []
+
+
+def _element(value: Any) -> Row:
+    return value if type(value) is dict else {}

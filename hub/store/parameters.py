@@ -53,7 +53,7 @@ def unsupported() -> dict[str, list[str]]:
 
 
 @lru_cache(maxsize=4096)
-def system_number(uri: str | None) -> int:
+def system_number(uri: str) -> int:
     """64 bits of a system's URI, 0 for none: system URIs outweigh the codes."""
     if not uri:
         return 0

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from hub.database import Database, metadata
+from hub.fhir.json import Resource
 from hub.fhir.search import parse
 from hub.store import resources, tables
 from hub.store.parameters import declared
@@ -23,44 +25,45 @@ BASE = "https://hub.example/fhir/R4"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=KINDS)
 def database(request, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield from _opened(f"sqlite:///{tmp_path / 'store.db'}")
-        return
-    if not POSTGRES:
+    with opened(request.param, tmp_path) as database:
+        yield database
+
+
+@contextmanager
+def opened(kind: str, folder: Path) -> Iterator[Database]:
+    """An empty database with the store's tables, gone on leaving."""
+    if kind == "postgresql" and not POSTGRES:
         pytest.skip("TSUNAGI_TEST_POSTGRES is not set")
-    with _postgres_database() as url:
-        yield from _opened(url)
+    with _postgres() if kind == "postgresql" else _sqlite(folder) as url:
+        database = Database(url)
+        metadata.create_all(
+            database.engine,
+            tables=[tables.resource, tables.resource_version, *tables.INDEXES],
+        )
+        yield database
+        database.close()
 
 
-def _opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    metadata.create_all(
-        database.engine,
-        tables=[tables.resource, tables.resource_version, *tables.INDEXES],
-    )
-    yield database
-    database.close()
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / 'store.db'}"
 
 
-class _postgres_database:  # noqa: N801 - reads as a function in a with statement
-    """A fresh database on the server under test, dropped on leaving."""
-
-    def __enter__(self) -> str:
-        server = make_url(POSTGRES or "").set(drivername="postgresql+psycopg")
-        self.engine = create_engine(server, isolation_level="AUTOCOMMIT")
-        self.name = f"store_{uuid.uuid4().hex}"
-        self._run(f'CREATE DATABASE "{self.name}"')
-        return server.set(database=self.name).render_as_string(hide_password=False)
-
-    def __exit__(self, *_error: object) -> None:
-        self._run(f'DROP DATABASE "{self.name}" WITH (FORCE)')
-        self.engine.dispose()
-
-    def _run(self, statement: str) -> None:
-        with self.engine.connect() as connection:
-            connection.execute(text(statement))
+@contextmanager
+def _postgres() -> Iterator[str]:
+    server = make_url(POSTGRES or "").set(drivername="postgresql+psycopg")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"store_{uuid.uuid4().hex}"
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        yield server.set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
 
 
 class Store:
@@ -74,7 +77,7 @@ class Store:
         self.at += timedelta(seconds=1)
         return self.at
 
-    def create(self, *documents: dict, **over) -> list[resources.Stored]:
+    def create(self, *documents: Resource, **over) -> list[resources.Stored]:
         with self.database.transaction() as session:
             return [
                 resources.create(
@@ -87,7 +90,9 @@ class Store:
                 for document in documents
             ]
 
-    def update(self, document: dict, expected: int | None = None) -> resources.Stored:
+    def update(
+        self, document: Resource, expected: int | None = None
+    ) -> resources.Stored:
         with self.database.transaction() as session:
             return resources.update(
                 session, document, expected=expected, at=self.tick(), base_url=BASE

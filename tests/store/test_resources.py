@@ -100,9 +100,7 @@ def test_F7_vread_gives_current_older_and_deleted_versions(store):
 
     def vread(version, visible=hub_sees_all):
         with store.database.transaction(write=False) as session:
-            return resources.vread(
-                session, "RiskAssessment", made.id, version, visible
-            )
+            return resources.vread(session, "RiskAssessment", made.id, version, visible)
 
     assert vread(1) == made
     assert vread(2).resource()["status"] == "amended"
