@@ -85,7 +85,9 @@ def know(settings: Settings) -> Knowledge:
 def make_fetcher(settings: Settings) -> Fetcher:
     """The guarded outbound client as the settings want it."""
     hosts = [h.strip() for h in settings.delivery_allowed_hosts.split(",") if h.strip()]
-    return Fetcher(dev=settings.dev, allowed_hosts=hosts, timeout=settings.delivery_timeout)
+    return Fetcher(
+        dev=settings.dev, allowed_hosts=hosts, timeout=settings.delivery_timeout
+    )
 
 
 def _own_routes(database: Database) -> list[Route]:

@@ -55,9 +55,7 @@ def child_task(
         "input": _inputs(parent, asked),
     }
     if asked.business:
-        task["businessStatus"] = {
-            "coding": [c for code in asked.business for c in coded(code)["coding"]]
-        }
+        task["businessStatus"] = coded(*asked.business)
     if asked.priority or parent.get("priority"):
         task["priority"] = asked.priority or parent["priority"]
     if asked.replaces:

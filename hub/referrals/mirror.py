@@ -90,6 +90,6 @@ def apply(parent: dict[str, Any], mirrored: Mirrored) -> dict[str, Any]:
     return after
 
 
-def coded(code: str) -> dict[str, Any]:
-    """A business status as a CodeableConcept."""
-    return {"coding": [{"system": BUSINESS_STATUS, "code": code}]}
+def coded(*codes: str) -> dict[str, Any]:
+    """Business statuses as one CodeableConcept."""
+    return {"coding": [{"system": BUSINESS_STATUS, "code": code} for code in codes]}

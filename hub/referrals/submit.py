@@ -8,7 +8,7 @@ grant, and the messages that leave.
 import uuid
 from dataclasses import replace
 
-from hub.changes import Belonging, By, create, update
+from hub.changes import Belonging, By, create
 from hub.database import Session
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_SOURCE, DataClass
@@ -40,6 +40,9 @@ def complete(submission: Submission, knowledge: Knowledge, by: By) -> str:
     task.setdefault("requester", {"reference": by.actor.reference})
     task["lastModified"] = dates.instant(by.at)
     task.setdefault("authoredOn", dates.instant(by.at))
+    waiting = _waiting(submission, task)
+    if waiting:
+        task["businessStatus"] = coded(*waiting)
     patient = submission.parts.resources[submission.patient]
     if not patient.get("identifier"):
         patient["identifier"] = [{"system": PATIENT_ID, "value": str(uuid.uuid4())}]
@@ -110,24 +113,12 @@ def ask(
     grant_id = open_grant(session, case.id, permit, "recipient", hub.at)
     grant_provenance(session, hub, case, permit, asked.trace)
     child = stored.resource()
-    parent = _mirror_waiting(session, hub, case, parent, asked.business)
     feed.send_referral(
         session, knowledge, hub, case, child, desk.organisation, grant_id
     )
+    parent = {**parent, "id": case.parent_task}
     feed.send_status(session, knowledge, hub, case, [parent, child])
     return child
-
-
-def _mirror_waiting(
-    session: Session, hub: By, case: Case, parent: Resource, business: tuple[str, ...]
-) -> Resource:
-    current = {**parent, "id": case.parent_task}
-    if not business:
-        return current
-    current["businessStatus"] = {
-        "coding": [c for code in business for c in coded(code)["coding"]]
-    }
-    return update(session, hub, current, expected=1, patient=case.patient).resource()
 
 
 def _waiting(submission: Submission, parent: Resource) -> list[str]:
