@@ -14,7 +14,14 @@ REPOSITORY = Path(__file__).parent.parent
 PROFILES = REPOSITORY / "profiles"
 DOMAIN = REPOSITORY.parent / "shared/domain"
 PACKAGES = Packages.load(PROFILES)
-FORMS = {"k1": "k1", "k2": "k2", "k3": "k3", "k5-1": "k5-1", "k5-2": "k5-2", "ll": "lifelink"}
+FORMS = {
+    "k1": "k1",
+    "k2": "k2",
+    "k3": "k3",
+    "k5-1": "k5-1",
+    "k5-2": "k5-2",
+    "ll": "lifelink",
+}
 
 
 def rows_of(name):
@@ -57,7 +64,9 @@ def test_every_field_of_the_form_has_its_exact_words_and_place(form):
             item, parent = items[row["linkId"]]
             assert item["text"] == row["label_ja"]
             assert parent == row["parent"]
-            if row["linkId"] != "k2.provisions":  # its seven items are displays of a group
+            if (
+                row["linkId"] != "k2.provisions"
+            ):  # its seven items are displays of a group
                 assert item["type"] == row["type"]
             assert bool(row["enableWhen"]) == ("enableWhen" in item)
 
@@ -67,8 +76,12 @@ def test_every_choice_of_form_1_has_its_exact_words():
     words = {r["code"]: r["display_ja"] for r in rows_of("codes.csv")}
     for row in rows_of("forms_fields.csv"):
         if row["form"] == "k1" and row["answer_set"]:
-            options = [o["valueCoding"] for o in items[row["linkId"]][0]["answerOption"]]
-            assert [o["display"] for o in options] == [words[o["code"]] for o in options]
+            options = [
+                o["valueCoding"] for o in items[row["linkId"]][0]["answerOption"]
+            ]
+            assert [o["display"] for o in options] == [
+                words[o["code"]] for o in options
+            ]
 
 
 def test_KG_18_no_item_of_form_1_is_required():
@@ -103,11 +116,20 @@ def concepts(node):
 @pytest.mark.parametrize(
     ("system", "codes"),
     [
-        (canonical.BUSINESS_STATUS, "address-unknown awaiting-phone awaiting-information declined transferred transferring rerouting contact-attempted scheduled visited no-show event-cancelled monitoring unreachable person-declined provider-unable consent-withdrawn overdue-acknowledgement overdue-contact overdue-report"),
+        (
+            canonical.BUSINESS_STATUS,
+            "address-unknown awaiting-phone awaiting-information declined transferred transferring rerouting contact-attempted scheduled visited no-show event-cancelled monitoring unreachable person-declined provider-unable consent-withdrawn overdue-acknowledgement overdue-contact overdue-report",
+        ),
         (canonical.OUTCOME, "support-not-needed no-resource"),
         (canonical.REFERRAL_REASON, "needs-community-support"),
-        (canonical.LEGAL_BASIS, "consent-person consent-family appi-27-1-1 appi-27-1-2 appi-27-1-3 appi-27-1-4 appi-69-2-2 appi-69-2-3 appi-69-2-4 swa-106-6 nsa-9 spa-council"),
-        (canonical.ORGANIZATION_KIND, "emergency-hospital cooperating-hospital psychiatric-hospital other-hospital health-centre municipality prefecture counselling-provider npo hub"),
+        (
+            canonical.LEGAL_BASIS,
+            "consent-person consent-family appi-27-1-1 appi-27-1-2 appi-27-1-3 appi-27-1-4 appi-69-2-2 appi-69-2-3 appi-69-2-4 swa-106-6 nsa-9 spa-council",
+        ),
+        (
+            canonical.ORGANIZATION_KIND,
+            "emergency-hospital cooperating-hospital psychiatric-hospital other-hospital health-centre municipality prefecture counselling-provider npo hub",
+        ),
         (canonical.TASK_INPUT, "phone-call"),
     ],
 )
@@ -135,7 +157,11 @@ def test_a_programme_of_another_folder_brings_its_own_form_and_layout(tmp_path):
     (folder / "questionnaires").mkdir(parents=True)
     (folder / "mappings").mkdir()
     (folder / "programme.toml").write_text("", "utf-8")
-    form = {"resourceType": "Questionnaire", "url": canonical.questionnaire("t1"), "status": "active"}
+    form = {
+        "resourceType": "Questionnaire",
+        "url": canonical.questionnaire("t1"),
+        "status": "active",
+    }
     (folder / "questionnaires/t1.json").write_text(json.dumps(form), "utf-8")
     (folder / "mappings/t1.toml").write_text('mapping = "third"', "utf-8")
     packages = Packages.load(PROFILES, tmp_path)
@@ -167,6 +193,8 @@ def test_a_missing_folder_and_a_canonical_twice_are_named(tmp_path):
     for name in ("a", "b"):
         folder = tmp_path / "codesystems"
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.json").write_text('{"resourceType": "CodeSystem", "url": "u"}', "utf-8")
+        (folder / f"{name}.json").write_text(
+            '{"resourceType": "CodeSystem", "url": "u"}', "utf-8"
+        )
     with pytest.raises(PackagesError, match="twice"):
         Packages.load(tmp_path)
