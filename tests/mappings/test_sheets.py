@@ -5,19 +5,23 @@ import io
 import zipfile
 from datetime import date
 
+import openpyxl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hub.fhir import canonical
 from hub.fhir.answers import code_of, text_of, value_of, written_of
 from hub.fhir.outcome import FhirError
 from mappings.sheets import write
+from mappings.sheets.layout import layout
 from mappings.sheets.table import Limits
 from tests.mappings.build import (
     DATA,
     EXCEL,
     HEADERS,
     LAYOUTS,
+    PACKAGES,
     RECORDS,
     REPOSITORY,
     YOSHIKI1,
@@ -576,8 +580,6 @@ def test_empty_rows_below_a_list_are_nothing():
 
 
 def test_each_worksheet_of_a_workbook_is_one_form():
-    import openpyxl
-
     workbook = openpyxl.load_workbook(io.BytesIO(EXCEL))
     workbook.copy_worksheet(workbook.worksheets[0])
     workbook.create_sheet("memo")["A1"] = "memo"
@@ -727,3 +729,62 @@ def test_the_samples_of_the_demonstration_show_three_cases():
         ["consent-none"],
     ]
     assert (DATA / "yoshiki1_layout.xlsx").exists()
+
+
+def test_a_protected_part_of_a_package_is_told_as_such():
+    raw = bytearray(EXCEL)
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1  # the flag in the first directory entry
+    assert refused(bytes(raw)) == "HUB-SHEET-014"
+
+
+def test_two_kinds_of_form_in_one_workbook_are_refused():
+    workbook = openpyxl.load_workbook(io.BytesIO(EXCEL))
+    other = workbook.create_sheet("b")
+    other.append([c.header for c in LAYOUTS["lifelink"].columns])
+    other.append(["#いのちSOS(電話)", "有"])
+    out = io.BytesIO()
+    workbook.save(out)
+    assert refused(out.getvalue()) == "HUB-SHEET-015"
+
+
+def test_an_open_quote_in_the_first_line_leaves_nothing_to_read():
+    assert refused('"氏名,住所\r\n'.encode()) == "HUB-SHEET-006"
+
+
+def test_empty_lines_are_no_records_but_are_counted():
+    raw = a_csv({"氏名": "試験"}, headers=["氏名", "住所", "性別"])
+    raw = raw.replace("試験".encode(), "\r\n試験".encode())
+    assert [r.number for r in a_sheet(b"\r\n" + raw).rows] == [2]
+
+
+def test_byte_values_that_no_table_of_cp932_has_are_a_wrong_encoding():
+    assert (
+        refused("氏名,住所\r\n".encode("cp932") + b"\x80,\xa0\r\n") == "HUB-SHEET-002"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "word"),
+    [
+        ({"headers": ["氏名"], "link": "k1.nosuch", "kind": "text"}, "no item"),
+        ({"headers": ["氏名", "性別"], "link": "k1.name", "kind": "text"}, "twice"),
+    ],
+)
+def test_a_layout_that_does_not_fit_its_form_is_named(column, word):
+    sex = {"headers": ["性別"], "link": "k1.sex", "kind": "choice"}
+    table = {"mapping": "m", "form": "k1", "title": "t", "column": [sex, column]}
+    with pytest.raises(ValueError, match=word):
+        layout(table, PACKAGES.questionnaire(canonical.questionnaire("k1")) or {})
+
+
+def test_the_small_form_is_written_back_as_it_was():
+    own = LAYOUTS["lifelink"]
+    cells = {
+        "受付経路": "生きづらびっと(SNS)",
+        "居住地の自治体への情報提供の同意": "同意する",
+        "居住地の自治体": "46201",
+        "郵便番号": "8900000",
+    }
+    (row,) = a_sheet(a_csv(cells, headers=[c.header for c in own.columns])).rows
+    written = write.to_cells(row.answers, row.extras, own)
+    assert {k: v for k, v in written.items() if v} == {**cells, "郵便番号": "890-0000"}

@@ -291,3 +291,49 @@ def test_a_condition_looks_into_its_own_turn_of_a_repeating_group():
     assert [(f.id, f.expression) for f in found] == [
         ("HUB-FORM-007", f"{BASE}.item[1].item[1]")
     ]
+
+
+def test_choices_need_not_be_codings():
+    form = a_form(
+        {"linkId": "a", "type": "choice", "answerOption": [{"valueString": "x"}]},
+        {"linkId": "b", "type": "choice", "answerValueSet": "http://example.org/vs"},
+    )
+    assert ids({"a": [{"valueString": "x"}], "b": [{"valueString": "y"}]}, form) == []
+    assert ids({"a": [{"valueString": "y"}]}, form) == ["HUB-FORM-004"]
+
+
+@pytest.mark.parametrize(("behaviour", "on"), [("all", False), ("any", True)])
+def test_several_conditions_are_joined_as_the_form_says(behaviour, on):
+    conditions = [
+        {"question": "a", "operator": "=", "answerInteger": n} for n in (1, 2)
+    ]
+    form = a_form(
+        {"linkId": "a", "type": "integer"},
+        {
+            "linkId": "b",
+            "type": "string",
+            "enableBehavior": behaviour,
+            "enableWhen": conditions,
+        },
+    )
+    found = ids({"a": [{"valueInteger": 1}], "b": [{"valueString": "x"}]}, form)
+    assert (found == []) == on
+
+
+def test_values_that_cannot_be_compared_enable_nothing():
+    form = a_form(
+        {"linkId": "a", "type": "string"},
+        {
+            "linkId": "b",
+            "type": "string",
+            "enableWhen": [{"question": "a", "operator": ">", "answerInteger": 1}],
+        },
+    )
+    answers = {"a": [{"valueString": "x"}], "b": [{"valueString": "x"}]}
+    assert ids(answers, form) == ["HUB-FORM-007"]
+
+
+def test_an_expression_that_leads_nowhere_names_the_last_item():
+    made = response.to_response(an_answers(), K1)
+    assert check.link_at(made, "QuestionnaireResponse.questionnaire") is None
+    assert check.link_at(made, "x.item[0].item[99]") == "k1"
