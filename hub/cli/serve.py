@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from hub.cli.opening import local_settings, opened, read_settings
-from hub.cli.said import out
+from hub.cli.said import out, print_problem
+from hub.database import Database
 from hub.settings import Settings
 
 Dev = Annotated[
@@ -33,6 +34,7 @@ def serve(
     if settings.dev:
         prepare(settings)
     with opened(settings) as database, ExitStack() as stack:
+        require_durable(settings, database)
         stack.enter_context(sealing(settings, database))
         wake = _nothing
         if settings.worker:
@@ -70,7 +72,6 @@ def work(dev: Dev = False) -> None:
 
 def migrate() -> None:
     """データベースを最新の形にする / Bring the database schema up to date."""
-    from hub.database import Database
     from hub.migrations import upgrade
 
     database = Database(local_settings().database_url)
@@ -94,12 +95,24 @@ def demo(
     raise typer.Exit(play(once=once, lang=lang, port=port))
 
 
+def require_durable(settings: Settings, database: Database) -> None:
+    """Refuse to start where an acknowledged referral could be lost (security.md §5)."""
+    weak = database.weaknesses()
+    if weak and not settings.dev:
+        names = ", ".join(weak)
+        print_problem(
+            f"PostgreSQL の設定 {names} が off です。"
+            "受け付けた紹介を失うおそれがあるため起動しません。on にしてください。"
+            f" / Refusing to start: {names} must not be off."
+        )
+        raise typer.Exit(2)
+
+
 def prepare(settings: Settings) -> None:
     """With `--dev`: migrate, and import the directory that comes with the hub."""
     from sqlalchemy import func, select
 
     from hub.cli.directory import import_directory
-    from hub.database import Database
     from hub.directory.tables import organisations
     from hub.migrations import is_current, upgrade
 

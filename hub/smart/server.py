@@ -21,8 +21,11 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from sqlalchemy import delete, insert
 from sqlalchemy.exc import IntegrityError
 
+from hub import audit
+from hub.actor import Actor
 from hub.database import Database, Session
 from hub.fhir.dates import micros, now
+from hub.fhir.outcome import issue
 from hub.settings import Settings
 from hub.smart import clients
 from hub.smart.assertion import METHOD, SKEW, ClientAssertion
@@ -129,8 +132,12 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
             "issued_at": issued,
             "expires_at": issued + token["expires_in"] * _SECOND,
         }
-        with self.database.transaction() as session:
+        client: Client = request.client
+        actor = Actor(client.client_id, client.organisation, roles=client.roles)
+        with self.database.transaction(write=False) as session:
             session.execute(insert(token_table), [row])
+            # No audit row, no token (security.md §4).
+            audit.record(session, actor, "login", at=now())
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         if isinstance(request, OAuth2Request):
@@ -147,6 +154,9 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         self, request: OAuth2Request, error: OAuth2Error
     ) -> Answer:
         del request
+        # Who it was is not known: whatever the assertion says is unverified.
+        kind = "HUB-AUTH-006" if error.error == "invalid_client" else "HUB-AUTH-005"
+        audit.refuse(self.database, None, "login", [issue(kind)], at=now())
         return self.refuse(error)
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
@@ -164,7 +174,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         # In its own transaction: a later refusal must not give the assertion back.
         row = {"client_id": client_id, "jti": jti, "expires_at": exp * _SECOND}
         try:
-            with self.database.transaction() as session:
+            with self.database.transaction(write=False) as session:
                 session.execute(insert(used_assertion), [row])
         except IntegrityError:
             return False

@@ -2,7 +2,9 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 
@@ -37,11 +39,13 @@ def a_csv(*rows: dict[str, str], headers: list[str] | None = None) -> bytes:
     return out.getvalue().encode()
 
 
-def an_excel(rows: list[list[object]]) -> bytes:
+def an_excel(rows: Sequence[Any]) -> bytes:
     """An Excel file with one worksheet of these cells."""
     workbook = openpyxl.Workbook()
+    sheet = workbook.create_sheet("a", 0)
+    del workbook["Sheet"]
     for row in rows:
-        workbook.active.append(row)
+        sheet.append(list(row))
     out = io.BytesIO()
     workbook.save(out)
     return out.getvalue()

@@ -71,7 +71,10 @@ def test_the_day_an_era_begins_is_written_with_the_new_era_only(era):
     assert japanese.to_era(before).startswith(old.name)
 
 
-@pytest.mark.parametrize("text", ["㋿8年4月1日", "令8.4.1", "ｒ８．４．１", "令和 8年 4月 1日", "2026年4月1日"])
+@pytest.mark.parametrize(
+    "text",
+    ["㋿8年4月1日", "令8.4.1", "ｒ８．４．１", "令和 8年 4月 1日", "2026年4月1日"],
+)
 def test_other_ways_of_writing_one_day_are_understood(text):
     assert japanese.read_date(text).day == date(2026, 4, 1)
 
@@ -81,7 +84,9 @@ def test_a_date_before_1873_is_kept_as_text(text):
     assert japanese.read_date(text) == japanese.WrittenDate(text, None, "lunar")
 
 
-@pytest.mark.parametrize("text", ["", "R8.4", "85/1/8", "R100.1.1", "R٨.4.1", "46113", "不明"])
+@pytest.mark.parametrize(
+    "text", ["", "R8.4", "85/1/8", "R100.1.1", "R٨.4.1", "46113", "不明"]
+)
 def test_what_is_not_a_date_is_not_guessed(text):
     assert japanese.read_date(text).trouble == "unreadable"
 
@@ -122,7 +127,9 @@ def test_kanji_have_no_reading_of_their_own():
     assert japanese.katakana("試験たろう") is None
 
 
-@pytest.mark.parametrize("text", ["内線12", "0995-00-000", "1234567890", "+1-202-555-0100"])
+@pytest.mark.parametrize(
+    "text", ["内線12", "0995-00-000", "1234567890", "+1-202-555-0100"]
+)
 def test_what_is_no_japanese_number_is_not_guessed(text):
     assert japanese.telephone(text) is None
 

@@ -1,22 +1,27 @@
 """Sheets to answers: the eight records, the Excel form, and every kind of bad input."""
 
+import contextlib
 import io
 import zipfile
-from datetime import datetime
+from datetime import date
 
+import openpyxl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hub.fhir import canonical
 from hub.fhir.answers import code_of, text_of, value_of, written_of
 from hub.fhir.outcome import FhirError
 from mappings.sheets import write
+from mappings.sheets.layout import layout
 from mappings.sheets.table import Limits
 from tests.mappings.build import (
     DATA,
     EXCEL,
     HEADERS,
     LAYOUTS,
+    PACKAGES,
     RECORDS,
     REPOSITORY,
     YOSHIKI1,
@@ -184,7 +189,9 @@ def test_one_form_a_file_gives_the_answers_of_the_wide_layout():
 def test_columns_are_found_by_their_words_wherever_they_stand():
     table = [line.split(",") for line in TEXT.splitlines()]
     turned = ["".join(f"{c}," for c in reversed(row))[:-1] for row in table]
-    turned[0] = turned[0].replace("氏名", "氏　名").replace("(", "（").replace(")", "）")
+    turned[0] = (
+        turned[0].replace("氏名", "氏　名").replace("(", "（").replace(")", "）")
+    )
     rows = a_sheet("\r\n".join(turned).encode("utf-8")).rows
     assert [r.answers for r in rows] == [r.answers for r in ROWS]
 
@@ -195,7 +202,10 @@ def test_columns_are_found_by_their_words_wherever_they_stand():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("健康問題(身体疾患・精神疾患)・経済問題", ["motive-health", "motive-economic"]),
+        (
+            "健康問題(身体疾患・精神疾患)・経済問題",
+            ["motive-health", "motive-economic"],
+        ),
         ("健康問題（精神疾患）･勤務問題", ["motive-health", "motive-work"]),
         ("不明", ["motive-unknown"]),
     ],
@@ -206,7 +216,10 @@ def test_a_dot_inside_a_bracket_belongs_to_the_bracket(text, expected):
 
 def test_both_sub_answers_of_a_bracket_are_read():
     row = a_row(自殺の動機="健康問題(身体疾患・精神疾患)・経済問題")
-    assert codes(row, "k1.motive.health") == ["motive-health-physical", "motive-health-mental"]
+    assert codes(row, "k1.motive.health") == [
+        "motive-health-physical",
+        "motive-health-mental",
+    ]
 
 
 def test_a_slash_never_separates():
@@ -257,7 +270,9 @@ def test_consent_is_read_in_its_printed_words(text, expected):
     assert codes(a_row(支援事業の同意=text), "k1.consent") == expected
 
 
-@pytest.mark.parametrize("text", ["有", "あり", "○", "本人?", "家族等", "母", "有（同意者： ）", "本人/家族"])
+@pytest.mark.parametrize(
+    "text", ["有", "あり", "○", "本人?", "家族等", "母", "有（同意者： ）", "本人/家族"]
+)
 def test_a_consent_cell_is_never_guessed(text):
     """KG-04, D-10, D-13."""
     row = a_row(支援事業の同意=text)
@@ -286,7 +301,11 @@ def test_only_the_whole_sentence_is_a_wish(text, wished):
 
 @pytest.mark.parametrize(
     ("text", "id_"),
-    [("平成31年5月1日", "HUB-SHEET-022"), ("明治3年1月1日", "HUB-SHEET-023"), ("不詳", "HUB-SHEET-021")],
+    [
+        ("平成31年5月1日", "HUB-SHEET-022"),
+        ("明治3年1月1日", "HUB-SHEET-023"),
+        ("不詳", "HUB-SHEET-021"),
+    ],
 )
 def test_each_trouble_of_a_date_has_its_own_code(text, id_):
     row = a_row(生年月日=text)
@@ -296,7 +315,10 @@ def test_each_trouble_of_a_date_has_its_own_code(text, id_):
 
 def test_several_telephone_numbers_in_a_cell_are_several_answers():
     row = a_row(電話="099-000-0001・０９０－０００－０００２")
-    assert [value_of(a) for a in row.answers["k1.phone"]] == ["099-000-0001", "090-000-0002"]
+    assert [value_of(a) for a in row.answers["k1.phone"]] == [
+        "099-000-0001",
+        "090-000-0002",
+    ]
     assert warned(row) == []
 
 
@@ -324,7 +346,10 @@ def test_gaiji_and_control_characters_never_pass_in_silence():
     row = a_row(氏名="\ue000子", その他特記事項="a\x07b")
     assert value_of(row.answers["k1.name"][0]) == "〓子"
     assert text_of(row.answers["k1.remarks"][0]) == "ab"
-    assert sorted(warned(row)) == [("HUB-SHEET-031", "その他特記事項"), ("HUB-SHEET-032", "氏名")]
+    assert sorted(warned(row)) == [
+        ("HUB-SHEET-031", "その他特記事項"),
+        ("HUB-SHEET-032", "氏名"),
+    ]
 
 
 def test_a_quoted_cell_may_hold_a_line_break():
@@ -376,7 +401,11 @@ def test_utf_8_with_a_broken_character_is_a_wrong_encoding():
 
 @pytest.mark.parametrize(
     "raw",
-    ["商品,数量,単価\r\nりんご,1,100\r\n".encode("cp932"), b"hello world", an_excel([["商品", "数量"], ["りんご", 1]])],
+    [
+        "商品,数量,単価\r\nりんご,1,100\r\n".encode("cp932"),
+        b"hello world",
+        an_excel([["商品", "数量"], ["りんご", 1]]),
+    ],
     ids=["csv", "text", "excel"],
 )
 def test_another_sheet_is_refused(raw):
@@ -406,7 +435,9 @@ def test_a_half_filled_row_is_refused_and_the_others_go_on():
     lines = TEXT.split("\r\n")
     lines[2] = ",".join(lines[2].split(",")[:20])
     rows = a_sheet("\r\n".join(lines).encode("cp932")).rows
-    assert [(i.id, i.row, i.severity) for i in rows[1].issues] == [("HUB-SHEET-005", 2, "error")]
+    assert [(i.id, i.row, i.severity) for i in rows[1].issues] == [
+        ("HUB-SHEET-005", 2, "error")
+    ]
     assert rows[1].answers == {}
     assert [r.number for r in rows if r.is_refused] == [2]
     assert rows[2].answers == ROWS[2].answers
@@ -426,10 +457,15 @@ def test_a_header_that_stands_there_twice_is_refused():
 def test_files_have_limits():
     assert refused(RECORDS, limits=Limits(size=100)) == "HUB-SHEET-012"
     assert refused(RECORDS, limits=Limits(rows=3)) == "HUB-SHEET-007"
-    assert refused(a_csv({"住所": "あ" * 50}), limits=Limits(cell=40)) == "HUB-SHEET-034"
+    assert (
+        refused(a_csv({"住所": "あ" * 50}), limits=Limits(cell=40)) == "HUB-SHEET-034"
+    )
     table = [HEADERS, *[["a"] * len(HEADERS)] * 5]
     assert refused(an_excel(table), limits=Limits(rows=3)) == "HUB-SHEET-007"
-    assert refused(an_excel([HEADERS, ["あ" * 50]]), limits=Limits(cell=40)) == "HUB-SHEET-034"
+    assert (
+        refused(an_excel([HEADERS, ["あ" * 50]]), limits=Limits(cell=40))
+        == "HUB-SHEET-034"
+    )
 
 
 # --- Excel files ---------------------------------------------------------------
@@ -438,7 +474,10 @@ def test_files_have_limits():
 def repacked(**parts):
     """The Excel sample with some parts replaced."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(EXCEL)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(EXCEL)) as old,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for part in old.infolist():
             new.writestr(part.filename, parts.pop(part.filename, old.read(part)))
         for name, content in parts.items():
@@ -451,7 +490,15 @@ def sheet_xml():
         return package.read("xl/worksheets/sheet1.xml")
 
 
-@pytest.mark.parametrize("raw", [b"PK\x03\x04 broken", EXCEL[:2000], repacked(**{"xl/worksheets/sheet1.xml": b"<a"})], ids=["no zip", "cut off", "no xml"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"PK\x03\x04 broken",
+        EXCEL[:2000],
+        repacked(**{"xl/worksheets/sheet1.xml": b"<a"}),
+    ],
+    ids=["no zip", "cut off", "no xml"],
+)
 def test_a_broken_excel_file_is_told_as_such(raw):
     assert refused(raw) == "HUB-SHEET-008"
 
@@ -501,16 +548,30 @@ def test_a_formula_cell_in_excel_is_kept_as_text():
 
 
 def test_real_dates_and_numbers_of_excel_are_read():
-    raw = an_excel([["氏名", "生年月日", "郵便番号", "住所"], ["試験", datetime(1970, 3, 7), 8900000, "架空町"]])
+    raw = an_excel(
+        [
+            ["氏名", "生年月日", "郵便番号", "住所"],
+            ["試験", date(1970, 3, 7), 8900000, "架空町"],
+        ]
+    )
     (row,) = a_sheet(raw).rows
     assert value_of(row.answers["k1.birth"][0]) == "1970-03-07"
     assert row.extras == {"postalCode": "890-0000"}
 
 
 def test_a_value_beside_the_columns_is_a_half_filled_row():
-    raw = an_excel([["氏名", "住所", "電話"], ["試験", "架空町", "", "stray"], ["見本", "架空町", ""]])
+    raw = an_excel(
+        [
+            ["氏名", "住所", "電話"],
+            ["試験", "架空町", "", "stray"],
+            ["見本", "架空町", ""],
+        ]
+    )
     rows = a_sheet(raw).rows
-    assert [r.issues[0].id if r.issues else None for r in rows] == ["HUB-SHEET-005", None]
+    assert [r.issues[0].id if r.issues else None for r in rows] == [
+        "HUB-SHEET-005",
+        None,
+    ]
 
 
 def test_empty_rows_below_a_list_are_nothing():
@@ -519,25 +580,34 @@ def test_empty_rows_below_a_list_are_nothing():
 
 
 def test_each_worksheet_of_a_workbook_is_one_form():
-    import openpyxl
-
     workbook = openpyxl.load_workbook(io.BytesIO(EXCEL))
     workbook.copy_worksheet(workbook.worksheets[0])
     workbook.create_sheet("memo")["A1"] = "memo"
     out = io.BytesIO()
     workbook.save(out)
     sheet = a_sheet(out.getvalue())
-    assert [(r.number, r.answers == ROWS[0].answers) for r in sheet.rows] == [(1, True), (2, True)]
+    assert [(r.number, r.answers == ROWS[0].answers) for r in sheet.rows] == [
+        (1, True),
+        (2, True),
+    ]
     assert [i.id for i in sheet.issues] == ["HUB-SHEET-033"]
 
 
 def test_a_label_twice_on_one_form_is_refused():
-    raw = an_excel([["氏名", "試験"], ["住所", "架空町"], ["電話", ""], ["氏 名", "見本"]])
+    raw = an_excel(
+        [["氏名", "試験"], ["住所", "架空町"], ["電話", ""], ["氏 名", "見本"]]
+    )
     assert refused(raw) == "HUB-SHEET-018"
 
 
 def test_the_consent_of_the_excel_form_is_read_by_its_label():
-    rows = [["様式1"], ["氏 名", "試験　太郎"], ["住 所", "架空町"], ["電 話", ""], ["支援事業の同意", None, "有（同意者：家族（父））"]]
+    rows = [
+        ["様式1"],
+        ["氏 名", "試験　太郎"],
+        ["住 所", "架空町"],
+        ["電 話", ""],
+        ["支援事業の同意", None, "有（同意者：家族（父））"],
+    ]
     (row,) = a_sheet(an_excel(rows)).rows
     assert codes(row, "k1.consent") == ["consent-family"]
     assert text_of(row.answers["k1.consent.family"][0]) == "父"
@@ -549,8 +619,13 @@ def test_the_consent_of_the_excel_form_is_read_by_its_label():
 def test_the_lifelink_sheet_is_recognised_and_read():
     """LL-04: the consent is a yes-no box there."""
     raw = a_csv(
-        {"受付経路": "#いのちSOS(自治体名) 専用アカウント", "居住地の自治体への情報提供の同意": "有", "居住地の自治体": "46201", "相談者氏名": "試験　太郎",
-         "専用アカウント案内の3基準": "自殺リスクの高い人・対面・電話相談によるアプローチが難しい人・安全・安定して利用が可能"},
+        {
+            "受付経路": "#いのちSOS(自治体名) 専用アカウント",
+            "居住地の自治体への情報提供の同意": "有",
+            "居住地の自治体": "46201",
+            "相談者氏名": "試験　太郎",
+            "専用アカウント案内の3基準": "自殺リスクの高い人・対面・電話相談によるアプローチが難しい人・安全・安定して利用が可能",
+        },
         headers=[c.header for c in LAYOUTS["lifelink"].columns],
     )
     sheet = a_sheet(raw)
@@ -560,24 +635,43 @@ def test_the_lifelink_sheet_is_recognised_and_read():
     assert codes(row, "ll.channel") == ["ch-inochi-muni"]
     assert value_of(row.answers["ll.consent"][0]) is True
     assert value_of(row.answers["ll.municipality"][0])["identifier"]["value"] == "46201"
-    assert codes(row, "ll.criteria") == ["card-high-risk", "card-hard-contact", "card-safe-use"]
+    assert codes(row, "ll.criteria") == [
+        "card-high-risk",
+        "card-hard-contact",
+        "card-safe-use",
+    ]
 
 
 def test_a_municipality_code_with_its_check_digit_is_accepted_and_a_wrong_one_is_text():
     raw = a_csv(
-        *({"受付経路": "x", "居住地の自治体": t} for t in ("462012", "462013", "鹿児島市")),
+        *(
+            {"受付経路": "x", "居住地の自治体": t}
+            for t in ("462012", "462013", "鹿児島市")
+        ),
         headers=[c.header for c in LAYOUTS["lifelink"].columns],
     )
     places = [value_of(r.answers["ll.municipality"][0]) for r in a_sheet(raw).rows]
-    assert [p.get("identifier", {}).get("value") for p in places] == ["46201", None, None]
+    assert [p.get("identifier", {}).get("value") for p in places] == [
+        "46201",
+        None,
+        None,
+    ]
     assert places[2] == {"display": "鹿児島市"}
 
 
 # --- back ------------------------------------------------------------------------
 
-WORDS = {c.header: sorted(YOSHIKI1.choices[str(c.link)].words) for c in YOSHIKI1.columns if c.kind == "choice" and c.link}
+WORDS = {
+    c.header: sorted(YOSHIKI1.choices[str(c.link)].words)
+    for c in YOSHIKI1.columns
+    if c.kind == "choice" and c.link
+}
 FREE = st.text(
-    alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Co", "Cn"], exclude_characters="()（）・･、，,;；'\ufffe\uffff"),
+    alphabet=st.characters(
+        codec="utf-8",
+        exclude_categories=["Cs", "Cc", "Co", "Cn"],
+        exclude_characters="()（）・･、，,;；'\ufffe\uffff",
+    ),
     max_size=20,
 )
 
@@ -586,12 +680,16 @@ def a_cell(column):
     if column.kind == "choice":
         return st.one_of(st.just(""), st.sampled_from(WORDS[column.header]), FREE)
     if column.kind == "date":
-        return st.one_of(FREE, st.dates().map(lambda d: f"{d.year}年{d.month}月{d.day}日"))
+        return st.one_of(
+            FREE, st.dates().map(lambda d: f"{d.year}年{d.month}月{d.day}日")
+        )
     return FREE
 
 
 @given(st.fixed_dictionaries({c.header: a_cell(c) for c in YOSHIKI1.columns}))
-@example({"自殺の動機": "健康問題(精神疾患)・勤務問題", "既往歴": "内科的疾患(糖尿病)・なし"})
+@example(
+    {"自殺の動機": "健康問題(精神疾患)・勤務問題", "既往歴": "内科的疾患(糖尿病)・なし"}
+)
 @example({"電話": "+81-99-000-0005", "その他特記事項": "-1"})
 def test_sheet_to_answers_to_sheet_to_answers_is_the_identity(cells):
     (first,) = a_sheet(a_csv(cells, headers=[c.header for c in YOSHIKI1.columns])).rows
@@ -601,7 +699,9 @@ def test_sheet_to_answers_to_sheet_to_answers_is_the_identity(cells):
 
 
 def test_the_eight_records_written_and_read_again_are_the_same():
-    raw = write.to_csv([(r.answers, r.extras) for r in ROWS], YOSHIKI1, encoding="cp932")
+    raw = write.to_csv(
+        [(r.answers, r.extras) for r in ROWS], YOSHIKI1, encoding="cp932"
+    )
     again = a_sheet(raw).rows
     assert [r.answers for r in again] == [r.answers for r in ROWS]
     assert [r.extras for r in again] == [r.extras for r in ROWS]
@@ -615,15 +715,76 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(text):
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused_with_a_stable_code(raw):
-    try:
-        a_sheet(raw)
-    except FhirError as error:
-        assert error.issues[0].id.startswith("HUB-SHEET-")
+    with contextlib.suppress(FhirError):
+        assert a_sheet(raw).rows
 
 
 def test_the_samples_of_the_demonstration_show_three_cases():
     folder = REPOSITORY / "profiles/samples"
     excel = a_sheet((folder / "yoshiki1_layout.xlsx").read_bytes()).rows
     csv_rows = a_sheet((folder / "yoshiki1_wide_cp932.csv").read_bytes()).rows
-    assert [codes(r, "k1.consent") for r in (*excel, *csv_rows)] == [["consent-person"], ["consent-family"], ["consent-none"]]
+    assert [codes(r, "k1.consent") for r in (*excel, *csv_rows)] == [
+        ["consent-person"],
+        ["consent-family"],
+        ["consent-none"],
+    ]
     assert (DATA / "yoshiki1_layout.xlsx").exists()
+
+
+def test_a_protected_part_of_a_package_is_told_as_such():
+    raw = bytearray(EXCEL)
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1  # the flag in the first directory entry
+    assert refused(bytes(raw)) == "HUB-SHEET-014"
+
+
+def test_two_kinds_of_form_in_one_workbook_are_refused():
+    workbook = openpyxl.load_workbook(io.BytesIO(EXCEL))
+    other = workbook.create_sheet("b")
+    other.append([c.header for c in LAYOUTS["lifelink"].columns])
+    other.append(["#いのちSOS(電話)", "有"])
+    out = io.BytesIO()
+    workbook.save(out)
+    assert refused(out.getvalue()) == "HUB-SHEET-015"
+
+
+def test_an_open_quote_in_the_first_line_leaves_nothing_to_read():
+    assert refused('"氏名,住所\r\n'.encode()) == "HUB-SHEET-006"
+
+
+def test_empty_lines_are_no_records_but_are_counted():
+    raw = a_csv({"氏名": "試験"}, headers=["氏名", "住所", "性別"])
+    raw = raw.replace("試験".encode(), "\r\n試験".encode())
+    assert [r.number for r in a_sheet(b"\r\n" + raw).rows] == [2]
+
+
+def test_byte_values_that_no_table_of_cp932_has_are_a_wrong_encoding():
+    assert (
+        refused("氏名,住所\r\n".encode("cp932") + b"\x80,\xa0\r\n") == "HUB-SHEET-002"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "word"),
+    [
+        ({"headers": ["氏名"], "link": "k1.nosuch", "kind": "text"}, "no item"),
+        ({"headers": ["氏名", "性別"], "link": "k1.name", "kind": "text"}, "twice"),
+    ],
+)
+def test_a_layout_that_does_not_fit_its_form_is_named(column, word):
+    sex = {"headers": ["性別"], "link": "k1.sex", "kind": "choice"}
+    table = {"mapping": "m", "form": "k1", "title": "t", "column": [sex, column]}
+    with pytest.raises(ValueError, match=word):
+        layout(table, PACKAGES.questionnaire(canonical.questionnaire("k1")) or {})
+
+
+def test_the_small_form_is_written_back_as_it_was():
+    own = LAYOUTS["lifelink"]
+    cells = {
+        "受付経路": "生きづらびっと(SNS)",
+        "居住地の自治体への情報提供の同意": "同意する",
+        "居住地の自治体": "46201",
+        "郵便番号": "8900000",
+    }
+    (row,) = a_sheet(a_csv(cells, headers=[c.header for c in own.columns])).rows
+    written = write.to_cells(row.answers, row.extras, own)
+    assert {k: v for k, v in written.items() if v} == {**cells, "郵便番号": "890-0000"}

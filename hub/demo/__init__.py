@@ -1,0 +1,1 @@
+"""The demonstration: the whole story over real HTTP, with invented people."""

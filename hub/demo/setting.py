@@ -1,0 +1,194 @@
+"""The stage: ports, keys, clients, endpoints, the month's report, the log's check."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from joserfc.jwk import ECKey
+from sqlalchemy import func, select
+
+from hub import changes
+from hub.actor import Actor
+from hub.changes import By
+from hub.database import Database
+from hub.delivery.fetch import Fetcher
+from hub.demo.processes import free_port
+from hub.directory import resources as directory_resources
+from hub.directory.ask import StoredDirectory
+from hub.directory.tables import jurisdictions
+from hub.directory.values import HOSPITALS, Address
+from hub.settings import Settings
+from hub.smart import clients
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A system outside the hub: `title` is its organisation's name."""
+
+    name: str
+    title: str
+    organisation: str
+    base: str
+    port: int
+    client_id: str
+
+    def arguments(self, hub_base: str) -> list[str]:
+        """The command line of its process."""
+        return [
+            "hub.demo.standin",
+            "--name",
+            self.name,
+            "--port",
+            str(self.port),
+            "--hub-jwks",
+            f"{hub_base}/oauth/jwks",
+            "--client-id",
+            self.client_id,
+        ]
+
+    def received(self) -> list[dict[str, Any]]:
+        """What has arrived there, oldest first."""
+        answer = Fetcher(dev=True).request("GET", f"{self.base}/_received")
+        return list(json.loads(answer.content))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything the scenes need; `clients` are client ids by part."""
+
+    folder: Path
+    settings: Settings
+    cast: dict[str, Any]
+    hospital: StandIn
+    centre: StandIn
+    key: ECKey
+    clients: dict[str, str]
+
+    @property
+    def base(self) -> str:
+        return self.settings.base_url
+
+    @property
+    def profiles(self) -> Path:
+        return self.settings.profiles
+
+    @property
+    def programme(self) -> str:
+        return str(self.cast["programme"])
+
+    @property
+    def first_desk(self) -> str:
+        return str(self.cast["first"])
+
+    @property
+    def second_desk(self) -> str:
+        return str(self.cast["second"])
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        folder = self.profiles / "samples"
+        return {
+            "excel": folder / self.cast["excel"],
+            "csv": folder / self.cast["csv"],
+        }
+
+    @property
+    def private_jwk(self) -> dict[str, Any]:
+        return dict(self.key.as_dict(private=True))
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(self.settings.database_url)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the hub's process is told."""
+        return {
+            "TSUNAGI_DATABASE_URL": self.settings.database_url,
+            "TSUNAGI_STATE": str(self.settings.state),
+            "TSUNAGI_BASE_URL": self.base,
+        }
+
+
+def make(folder: Path, port: int) -> Stage:
+    """Migrate a fresh database, import the directory, register everybody."""
+    from hub.cli.serve import prepare
+
+    settings = Settings(
+        dev=True,
+        base_url=f"http://127.0.0.1:{port}",
+        database_url=f"sqlite:///{folder}/hub.db",
+        state=folder / "state",
+    )
+    prepare(settings)
+    cast = tomllib.loads((settings.profiles / "samples" / "demo.toml").read_text())
+    database = Database(settings.database_url)
+    key = ECKey.import_key(
+        {**ECKey.generate_key("P-384").as_dict(private=True), "kid": "demo"}
+    )
+    with database.transaction() as session:
+        hospital = _standin(session, "hospital", cast["source"], settings)
+        centre = _standin(session, "centre", cast["first"], settings)
+        registered = {
+            part: _register(session, cast[part], role, key)
+            for part, role in (
+                ("source", "source"),
+                ("first", "recipient"),
+                ("second", "recipient"),
+            )
+        }
+    database.close()
+    return Stage(folder, settings, cast, hospital, centre, key, registered)
+
+
+def count_directory(stage: Stage) -> dict[str, int]:
+    """How much of the source's prefecture the directory holds."""
+    with stage.database.transaction(write=False) as session:
+        directory = StoredDirectory(session)
+        source = directory.organisation(str(stage.cast["source"]))
+        prefecture = (source.municipality or "")[:2] if source else ""
+        here = [
+            o
+            for o in directory.organisations()
+            if (o.municipality or "").startswith(prefecture)
+        ]
+        municipalities = session.execute(
+            select(func.count(jurisdictions.c.municipality.distinct())).where(
+                jurisdictions.c.municipality.like(f"{prefecture}%")
+            )
+        ).scalar_one()
+    return {
+        "municipalities": municipalities,
+        "centres": sum(o.kind == "health-centre" for o in here),
+        "hospitals": sum(o.kind in HOSPITALS for o in here),
+    }
+
+
+def _register(session: Any, organisation: str, role: str, key: ECKey) -> str:
+    made = clients.register(
+        session,
+        organization=organisation,
+        roles={role},
+        jwks={"keys": [key.as_dict(private=False)]},
+        name=f"demo {role}",
+    )
+    return made.client_id
+
+
+def _standin(
+    session: Any, name: str, organisation: str, settings: Settings
+) -> StandIn:
+    """Choose a port and put the Endpoint into the directory."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}/fhir"
+    endpoint = directory_resources.endpoint(
+        Address(f"demo-{name}", organisation, base, "hl7-fhir-rest")
+    )
+    hub = Actor("demo", settings.organization, roles=frozenset({"hub"}))
+    changes.put(session, By(hub), endpoint)
+    found = StoredDirectory(session).organisation(organisation)
+    title = found.name if found else organisation
+    return StandIn(name, title, organisation, base, port, settings.base_url)
