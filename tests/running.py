@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 
 from hub.app import create_app
-from hub.cli.directory import import_directory
-from hub.cli.running import make_worker
 from hub.database import Database
 from hub.fhir.canonical import CASE_ID
+from hub.running.parts import make_worker
+from hub.running.prepare import import_directory
 from hub.settings import Settings
 from hub.smart import clients
 from tests.smart.build import (

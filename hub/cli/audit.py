@@ -25,7 +25,7 @@ def verify(
     """改ざんがないか、鎖とチェックポイントを確かめる / Verify chain and checkpoints."""
     from hub.audit.checkpoint import load_key
     from hub.audit.verify import verify as verify_log
-    from hub.cli.running import audit_key_path, checkpoints_path
+    from hub.running.parts import audit_key_path, checkpoints_path
 
     settings = local_settings()
     key = load_key(audit_key_path(settings), create=settings.dev)

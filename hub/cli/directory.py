@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hub.cli.opening import local_settings, opened, operator
+from hub.cli.opening import local_settings, opened
 from hub.cli.said import out
-from hub.database import Database
-from hub.settings import Settings
 
 app = typer.Typer(help="組織・窓口・管轄 / the directory.", no_args_is_help=True)
 
@@ -22,6 +20,8 @@ def import_(
     ] = None,
 ) -> None:
     """フォルダのCSVから取り込む。何度行っても同じ結果 / Import; repeatable."""
+    from hub.running.prepare import import_directory
+
     settings = local_settings()
     with opened(settings) as database:
         count = import_directory(settings, database, folder)
@@ -58,27 +58,3 @@ def show(
     if not found:
         raise typer.Exit(1)
     out.print(table)
-
-
-def import_directory(
-    settings: Settings, database: Database, folder: Path | None = None
-) -> int:
-    """Write a directory folder, and the hub's forms and codes, through `changes`."""
-    from hub import audit, changes
-    from hub.app import know
-    from hub.changes import By
-    from hub.directory.seeds import read
-
-    seed = read(folder or settings.profiles / "directory")
-    packages = know(settings).packages
-    published = [
-        {**resource, "id": resource["url"].rpartition("/")[2]}
-        for kind in ("Questionnaire", "CodeSystem")
-        for resource in packages.all(kind)
-    ]
-    audit.observe(database, settings.organization, settings.base_url)
-    with database.transaction() as session:
-        by = By(operator(settings))
-        for resource in (*seed.resources, *published):
-            changes.put(session, by, resource)
-    return len(seed.resources) + len(published)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import typer
 from sqlalchemy.exc import OperationalError
 
-from hub.actor import Actor
 from hub.cli.said import print_problem
 from hub.database import Database
 from hub.migrations import is_current
@@ -50,15 +49,6 @@ def opened(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-def operator(settings: Settings) -> Actor:
-    """The hub itself, acting for the person at the command line."""
-    return Actor(
-        client_id="cli",
-        organisation=settings.organization,
-        roles=frozenset({"hub"}),
-    )
 
 
 def _has_base_url() -> bool:

@@ -26,8 +26,9 @@ def serve(
     import uvicorn
 
     from hub.app import create_app
-    from hub.cli.running import delivering, make_worker, sealing
     from hub.logs import set_up
+    from hub.running.parts import delivering, make_worker, sealing
+    from hub.running.prepare import prepare
 
     settings = read_settings(dev=dev, port=port)
     set_up(dev=settings.dev)
@@ -58,8 +59,8 @@ def serve(
 
 def work(dev: Dev = False) -> None:
     """配送だけを動かす / Run the worker alone, beside API processes."""
-    from hub.cli.running import make_worker, sealing
     from hub.logs import set_up
+    from hub.running.parts import make_worker, sealing
 
     settings = read_settings(dev=dev)
     set_up(dev=settings.dev)
@@ -106,27 +107,6 @@ def require_durable(settings: Settings, database: Database) -> None:
             f" / Refusing to start: {names} must not be off."
         )
         raise typer.Exit(2)
-
-
-def prepare(settings: Settings) -> None:
-    """With `--dev`: migrate, and import the directory that comes with the hub."""
-    from sqlalchemy import func, select
-
-    from hub.cli.directory import import_directory
-    from hub.directory.tables import organisations
-    from hub.migrations import is_current, upgrade
-
-    database = Database(settings.database_url)
-    try:
-        if not is_current(database):
-            upgrade(database)
-        with database.transaction() as session:
-            known = session.execute(select(func.count()).select_from(organisations))
-            is_empty = known.scalar_one() == 0
-        if is_empty:
-            import_directory(settings, database)
-    finally:
-        database.close()
 
 
 def _nothing() -> None:

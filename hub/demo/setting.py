@@ -1,6 +1,7 @@
 """The stage: ports, keys, clients, endpoints, the month's report, the log's check."""
 
 import json
+import time
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,8 @@ from sqlalchemy import func, select
 
 from hub import changes
 from hub.actor import Actor
+from hub.audit.checkpoint import load_key
+from hub.audit.verify import Report, verify
 from hub.changes import By
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
@@ -20,6 +23,8 @@ from hub.directory import resources as directory_resources
 from hub.directory.ask import StoredDirectory
 from hub.directory.tables import jurisdictions
 from hub.directory.values import HOSPITALS, Address
+from hub.running.parts import audit_key_path, checkpoints_path
+from hub.running.prepare import prepare
 from hub.settings import Settings
 from hub.smart import clients
 
@@ -49,15 +54,15 @@ class StandIn:
             self.client_id,
         ]
 
-    def received(self) -> list[dict[str, Any]]:
-        """What has arrived there, oldest first."""
+    def received(self, kind: str) -> list[dict[str, Any]]:
+        """What has arrived there of one kind, oldest first."""
         answer = Fetcher(dev=True).request("GET", f"{self.base}/_received")
-        return list(json.loads(answer.content))
+        return [m for m in json.loads(answer.content) if m["kind"] == kind]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything the scenes need; `clients` are client ids by part."""
+    """Everything the scenes need; `clients` are (client id, scope) by part."""
 
     folder: Path
     settings: Settings
@@ -65,7 +70,7 @@ class Stage:
     hospital: StandIn
     centre: StandIn
     key: ECKey
-    clients: dict[str, str]
+    clients: dict[str, tuple[str, str]]
 
     @property
     def base(self) -> str:
@@ -115,7 +120,6 @@ class Stage:
 
 def make(folder: Path, port: int) -> Stage:
     """Migrate a fresh database, import the directory, register everybody."""
-    from hub.cli.serve import prepare
 
     settings = Settings(
         dev=True,
@@ -167,7 +171,9 @@ def count_directory(stage: Stage) -> dict[str, int]:
     }
 
 
-def _register(session: Any, organisation: str, role: str, key: ECKey) -> str:
+def _register(
+    session: Any, organisation: str, role: str, key: ECKey
+) -> tuple[str, str]:
     made = clients.register(
         session,
         organization=organisation,
@@ -175,12 +181,10 @@ def _register(session: Any, organisation: str, role: str, key: ECKey) -> str:
         jwks={"keys": [key.as_dict(private=False)]},
         name=f"demo {role}",
     )
-    return made.client_id
+    return made.client_id, made.scopes
 
 
-def _standin(
-    session: Any, name: str, organisation: str, settings: Settings
-) -> StandIn:
+def _standin(session: Any, name: str, organisation: str, settings: Settings) -> StandIn:
     """Choose a port and put the Endpoint into the directory."""
     port = free_port()
     base = f"http://127.0.0.1:{port}/fhir"
@@ -192,3 +196,17 @@ def _standin(
     found = StoredDirectory(session).organisation(organisation)
     title = found.name if found else organisation
     return StandIn(name, title, organisation, base, port, settings.base_url)
+
+
+def verify_audit(stage: Stage) -> Report:
+    """Wait until the sealer has caught up, then check the whole log."""
+    deadline = time.monotonic() + 5
+    while True:
+        report = verify(
+            stage.database,
+            checkpoints_path(stage.settings),
+            load_key(audit_key_path(stage.settings)).public_key(),
+        )
+        if report.unsealed == 0 or time.monotonic() > deadline:
+            return report
+        time.sleep(0.2)

@@ -128,7 +128,9 @@ class _Story:
         """Scene 2: the first centre's server receives both over OAuth."""
         start = time.monotonic()
         arrived = self._wait(
-            lambda: [m for m in self.stage.centre.received() if m["kind"] == "referral"],
+            lambda: [
+                m for m in self.stage.centre.received() if m["kind"] == "referral"
+            ],
             2,
         )
         seconds = f"{time.monotonic() - start:.1f}"
@@ -161,11 +163,13 @@ class _Story:
     def hospital_sees(self) -> None:
         """Scene 4: pushed to the hospital's endpoint, and the same by polling."""
         self._scene("hospital_sees")
-        numbers = {row["task"]: n for n, row in enumerate(self.rows, 1) if "task" in row}
+        numbers = {
+            row["task"]: n for n, row in enumerate(self.rows, 1) if "task" in row
+        }
         final = {
             task["id"]: self._word(task, at_source=True)
             for task in self.source.search("Task", _lastUpdated="ge2000")
-            if task["id"] in numbers
+            if task["id"] in own
         }
         told = self._wait(self._told, len(final), complete=set(final.values()))
         for number, line in enumerate(told, 1):
@@ -179,7 +183,9 @@ class _Story:
         for made in setting.report_month(self.stage):
             self.console.print("  " + self.words.say("report_made", **made))
         reports = self._wait(
-            lambda: [m for m in self.stage.hospital.received() if m["kind"] == "report"],
+            lambda: [
+                m for m in self.stage.hospital.received() if m["kind"] == "report"
+            ],
             2,
         )
         count = len(reports)
@@ -270,10 +276,8 @@ class _Story:
 
     def _told(self) -> list[str]:
         """One line per status message that reached the hospital's endpoint."""
-        lines = []
-        for message in self.stage.hospital.received():
-            if message["kind"] != "status":
-                continue
+        lines: list[str] = []
+        for message in self.stage.hospital.received("status"):
             parent = message["tasks"][0]
             word = self._word(parent, at_source=True)
             if not lines or lines[-1] != word:
@@ -295,9 +299,8 @@ class _Story:
         return str(task["owner"].get("display") or task["owner"]["reference"])
 
     def _client(self, who: str) -> HubClient:
-        return HubClient(
-            self.stage.base, self.stage.clients[who], self.stage.private_jwk
-        )
+        client_id, scope = self.stage.clients[who]
+        return HubClient(self.stage.base, client_id, self.stage.private_jwk, scope)
 
     def _wait(
         self, look: Any, least: int, complete: set[str] | None = None

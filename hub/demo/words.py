@@ -13,14 +13,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The hub is up (first answer after {seconds} s)",
     ),
     "directory": (
-        "ディレクトリ：県内 {municipalities} 市町村・保健所 {centres}・医療機関 {hospitals}",
-        "Directory: {municipalities} municipalities, {centres} health centres, "
-        "{hospitals} hospitals in the prefecture",
+        "県内の {municipalities} 市町村・{centres} 保健所・{hospitals} 医療機関",
+        "{municipalities} municipalities, {centres} centres, {hospitals} hospitals",
     ),
     "standins": (
         "別プロセスで起動：病院の受け口、{centre}のFHIRサーバー（それぞれ自分のOAuth）",
-        "Started as processes of their own: a hospital's endpoint and the FHIR server "
-        "of {centre}, each with its own OAuth",
+        "Stand-ins as own processes: the hospital's endpoint, the server of {centre}",
     ),
     "sheets": (
         "① 病院がアセスメントシート（様式1）を送る",

@@ -75,15 +75,9 @@ def read(
 
     `unreadable` is decision D-10: keep the text and warn, or refuse the row.
     Raises FhirError: HUB-SHEET-001 unknown mapping, -019 which one is unclear,
-<<<<<<< HEAD
-    -002 wrong encoding, -003 another
-    sheet, -004 empty, -007 and -034 too large, -008 no Excel file, -009 too large
-    unpacked, -010 a header twice, -013 no record, -014 protected or old Excel.
-=======
     -002 wrong encoding, -003 another sheet, -015 sheets of different kinds, -004
     empty, -013 no record, -007, -012 and -034 too large, -008 no Excel file, -009 too
     large unpacked, -010 and -018 a header twice, -014 protected or old Excel.
->>>>>>> part/sheets
     """
     limits = limits or Limits()
     candidates = _candidates(layouts, mapping)

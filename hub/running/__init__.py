@@ -1,0 +1,1 @@
+"""Keep a hub running: prepare its database, put its parts together."""
