@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     false,
     func,
+    literal,
     or_,
     select,
     true,
@@ -97,6 +98,14 @@ def condition(
     return _indexed(rows, types, criterion, each_row=each_row)
 
 
+def known(value: int | str) -> ColumnElement[Any]:
+    """A value of ours, written into the statement so that it is planned with.
+
+    A prepared statement would be planned for any parameter, any type, any LIMIT.
+    """
+    return literal(value, literal_execute=True)
+
+
 def numbers(types: Sequence[str], code: str) -> list[Definition]:
     """The definitions of a parameter in each of the types."""
     return [definitions()[name][code] for name in types]
@@ -121,14 +130,14 @@ def _branch(
     link = tables.reference.alias()
     target = tables.resource.alias()
     ids = select(target.c.id).where(
-        target.c.type == target_type,
+        target.c.type == known(target_type),
         ~target.c.deleted,
         see(target),
         condition(target, (target_type,), inner, see),
     )
     return select(link.c.key).where(
         _parameter(link, types, code),
-        link.c.target_type == target_type,
+        link.c.target_type == known(target_type),
         link.c.target_id.in_(ids),
     )
 
@@ -230,7 +239,7 @@ def _index_of(
 def _parameter(index: FromClause, types: Sequence[str], code: str) -> Condition:
     found = [definition.number for definition in numbers(types, code)]
     if len(found) == 1:
-        return index.c.parameter == found[0]
+        return index.c.parameter == known(found[0])
     return index.c.parameter.in_(found)
 
 
