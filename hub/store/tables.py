@@ -141,5 +141,7 @@ STATISTICS = tuple(
 )
 for _table, _statement in zip((token, reference), STATISTICS, strict=True):
     event.listen(
-        _table, "after_create", DDL(_statement).execute_if(dialect="postgresql")
+        _table,
+        "after_create",
+        DDL(_statement).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]  # SQLAlchemy leaves DDL untyped
     )
