@@ -9,14 +9,21 @@ so writes commit in the order they are stamped, as on SQLite: a client that poll
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Connection,
+    Dialect,
+    Double,
     Engine,
+    Integer,
+    LargeBinary,
     MetaData,
     Table,
+    Text,
     create_engine,
     event,
     insert,
@@ -95,9 +102,41 @@ def collect(session: Session, table: Table, rows: Iterable[dict[str, Any]]) -> N
 def flush(session: Session) -> None:
     """Insert what was collected. Whoever queries a collected table calls this first."""
     pending = session.info.pop("collected", None)
+    on_postgresql = session.dialect.name == "postgresql"
     for table, rows in (pending or {}).items():
-        if rows:
+        if rows and on_postgresql and _is_plain(table):
+            _insert_arrays(session, table, rows)
+        elif rows:
             session.execute(insert(table), rows)
+
+
+def _insert_arrays(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
+    """One statement with an array a column: measured, 300 rows at a third of the time.
+
+    The first row says which columns there are, as for any bulk insert.
+    """
+    names = tuple(rows[0])
+    arrays = tuple([row[name] for row in rows] for name in names)
+    session.exec_driver_sql(_arrays_sql(table, names, session.dialect), arrays)
+
+
+@cache
+def _arrays_sql(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
+    quoted = ", ".join(f'"{name}"' for name in names)
+    types = [table.c[n].type.compile(dialect=dialect) for n in names]
+    arrays = ", ".join(f"%s::{t.partition(' COLLATE')[0]}[]" for t in types)
+    # Names of our own tables and columns: nothing received is part of the text.
+    return f'INSERT INTO "{table.name}" ({quoted}) SELECT * FROM unnest({arrays})'  # noqa: S608
+
+
+@cache
+def _is_plain(table: Table) -> bool:
+    """True when the driver can be given the values as they are."""
+    return all(
+        isinstance(c.type, Integer | Text | LargeBinary | Boolean | Double)
+        and c.default is None
+        for c in table.c
+    )
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -214,14 +214,18 @@ def parse_reference(text: str, base_url: str, only_type: str | None) -> Referenc
         found_type, id_ = local
         if only_type not in (None, found_type):
             raise ValueError("type")
-        return Reference(found_type, id_, f"{base_url}/{found_type}/{id_}")
+        return _here(found_type, id_, base_url)
     if _ID.fullmatch(text):
-        url = f"{base_url}/{only_type}/{text}" if only_type else None
-        return Reference(only_type, text, url)
+        return _here(only_type, text, base_url)
     url, _, version = text.partition("|")
     if ":" not in url or only_type:
         raise ValueError("reference")
     return Reference(url=url, version=version or None)
+
+
+def _here(type_: str | None, id_: str, base_url: str) -> Reference:
+    url = f"{base_url}/{type_}/{id_}" if type_ and base_url else None
+    return Reference(type_, id_, url)
 
 
 def parse_text(text: str) -> Text:

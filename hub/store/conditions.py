@@ -15,9 +15,11 @@ from sqlalchemy import (
     and_,
     false,
     func,
+    literal,
     or_,
     select,
     true,
+    union_all,
 )
 
 from hub.fhir import search_values as values
@@ -32,6 +34,11 @@ Condition = ColumnElement[bool]
 
 # After every string that begins with a prefix, in code point order.
 _LAST = "\U0010ffff"
+# What a criterion likely finds, least first: by parameter, by its type, or a chain.
+_SIZES = (
+    *("_id", "identifier", "uri", "reference", "chain", "string"),
+    *("quantity", "number", "_lastUpdated", "date", "token"),
+)
 TABLES: dict[str, Table] = {
     "token": tables.token,
     "string": tables.string,
@@ -43,10 +50,43 @@ TABLES: dict[str, Table] = {
 }
 
 
+def conditions(
+    rows: FromClause,
+    types: tuple[str, ...],
+    criteria: Sequence[Criterion],
+    visible: Visible,
+) -> list[Condition]:
+    """True for the rows of `types` that meet every criterion.
+
+    The criterion that likely finds least leads as a list of keys; the others look
+    at each row it leaves. SQLite would otherwise list the keys of each in full.
+    """
+    ordered = sorted(criteria, key=_likely_size)
+    return [
+        condition(rows, types, criterion, visible, each_row=place > 0)
+        for place, criterion in enumerate(ordered)
+    ]
+
+
+def _likely_size(criterion: Criterion) -> int:
+    if not isinstance(criterion, Match):
+        return _SIZES.index("chain")
+    code, kind = criterion.parameter.code, criterion.parameter.type
+    return _SIZES.index(code if code in _SIZES else kind)
+
+
 def condition(
-    rows: FromClause, types: tuple[str, ...], criterion: Criterion, visible: Visible
+    rows: FromClause,
+    types: tuple[str, ...],
+    criterion: Criterion,
+    visible: Visible,
+    *,
+    each_row: bool = False,
 ) -> Condition:
-    """True for the rows of `types` that meet the criterion."""
+    """True for the rows of `types` that meet the criterion.
+
+    `each_row` asks for a look-up by the row's key instead of a list of keys.
+    """
     if isinstance(criterion, Chain):
         return _chain(rows, types, criterion, visible)
     if isinstance(criterion, Has):
@@ -55,7 +95,15 @@ def condition(
         return _id(rows, criterion)
     if criterion.parameter.code == "_lastUpdated":
         return or_(*(_updated(rows, value) for value in criterion.values))
-    return _indexed(rows, types, criterion)
+    return _indexed(rows, types, criterion, each_row=each_row)
+
+
+def known(value: int | str) -> ColumnElement[Any]:
+    """A value of ours, written into the statement so that it is planned with.
+
+    A prepared statement would be planned for any parameter, any type, any LIMIT.
+    """
+    return literal(value, literal_execute=True)
 
 
 def numbers(types: Sequence[str], code: str) -> list[Definition]:
@@ -66,22 +114,32 @@ def numbers(types: Sequence[str], code: str) -> list[Definition]:
 def _chain(
     rows: FromClause, types: tuple[str, ...], chain: Chain, visible: Visible
 ) -> Condition:
-    link = tables.reference.alias()
-    target = tables.resource.alias()
+    # One key query a branch: joined by OR, no index could be entered by any.
     branches = [
-        and_(target.c.type == name, condition(target, (name,), inner, visible))
+        _branch(types, chain.parameter.code, name, inner, visible)
         for name, inner in chain.branches
     ]
-    found = (
-        select(link.c.key)
-        .join(
-            target,
-            and_(target.c.type == link.c.target_type, target.c.id == link.c.target_id),
-        )
-        .where(_parameter(link, types, chain.parameter.code))
-        .where(~target.c.deleted, visible(target), or_(*branches))
-    )
+    found = branches[0] if len(branches) == 1 else union_all(*branches)
     return rows.c.key.in_(found)
+
+
+def _branch(
+    types: tuple[str, ...], code: str, target_type: str, inner: Criterion, see: Visible
+) -> Select[Any]:
+    """Keys of what points, by the parameter `code`, to a match of `inner`."""
+    link = tables.reference.alias()
+    target = tables.resource.alias()
+    ids = select(target.c.id).where(
+        target.c.type == known(target_type),
+        ~target.c.deleted,
+        see(target),
+        condition(target, (target_type,), inner, see),
+    )
+    return select(link.c.key).where(
+        _parameter(link, types, code),
+        link.c.target_type == known(target_type),
+        link.c.target_id.in_(ids),
+    )
 
 
 def _has(
@@ -133,16 +191,34 @@ def _updated(rows: FromClause, value: values.Value) -> Condition:
     return conditions[value.prefix]
 
 
-def _indexed(rows: FromClause, types: tuple[str, ...], match: Match) -> Condition:
+def _indexed(
+    rows: FromClause, types: tuple[str, ...], match: Match, *, each_row: bool
+) -> Condition:
     first = match.values[0]
     if isinstance(first, values.Missing):
         return _missing(rows, types, match, is_missing=first.missing)
     index, own = _index_of(match, types)
     matches = or_(*(_matches(index, match.modifier, value) for value in match.values))
-    found = select(index.c.key).where(own(index), matches)
+    found = select(index.c.key).where(own(index), *_entry(index, match), matches)
     if match.modifier == "not":
         return ~found.where(index.c.key == rows.c.key).exists()
+    if each_row:
+        return found.where(index.c.key == rows.c.key).exists()
     return rows.c.key.in_(found)
+
+
+def _entry(index: FromClause, match: Match) -> list[Condition]:
+    """What alternatives have in common, said once so that an index is entered by it."""
+    wanted: list[str] = []
+    for value in match.values:
+        if isinstance(value, values.Token) and value.code is not None:
+            wanted.append(value.code)
+        elif isinstance(value, values.Reference):
+            wanted += [text for text in (value.id, value.url) if text]
+        else:
+            return []
+    name = "code" if "code" in index.c else "target_id"
+    return [index.c[name].in_([bounded(text) for text in wanted])]
 
 
 def _index_of(
@@ -163,7 +239,7 @@ def _index_of(
 def _parameter(index: FromClause, types: Sequence[str], code: str) -> Condition:
     found = [definition.number for definition in numbers(types, code)]
     if len(found) == 1:
-        return index.c.parameter == found[0]
+        return index.c.parameter == known(found[0])
     return index.c.parameter.in_(found)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Subquery,
+    Table,
     and_,
     func,
     or_,
@@ -50,29 +51,32 @@ def history(
     version is told by `Stored.method`: POST, PUT or DELETE.
     """
     flush(session)
-    versions = _versions(resource_type, id, since)
-    seen = [visible(versions)]
-    total = session.scalar(select(func.count()).select_from(versions).where(*seen))
-    rows = session.execute(
-        select(*columns(versions))
-        .where(*seen, *([_older(versions, after)] if after else []))
-        .order_by(*(column.desc() for column in _order(versions)))
-        .limit(count + 1)
-    ).all()
+    branches = [
+        (table, [*_of(table, resource_type, id, since), visible(table)])
+        for table in (current, former)
+    ]
+    total = sum(_count(session, table, where) for table, where in branches)
+    newest = [_newest(table, where, after, count + 1) for table, where in branches]
+    both = union_all(*(select(rows) for rows in newest)).subquery("versions")
+    page = select(both).order_by(*_descending(both)).limit(count + 1)
+    rows = session.execute(page).all()
     entries = [from_row(row) for row in rows[:count]]
     last = entries[-1] if len(rows) > count and entries else None
-    return History(entries, total or 0, _position(last) if last else None)
+    return History(entries, total, _position(last) if last else None)
 
 
-def _versions(
-    resource_type: str | None, id: str | None, since: datetime | None
+def _count(session: Session, rows: Table, where: list[ColumnElement[bool]]) -> int:
+    counted = select(func.count()).select_from(rows).where(*where)
+    return int(session.execute(counted).scalar_one())
+
+
+def _newest(
+    rows: Table, where: list[ColumnElement[bool]], after: Position | None, limit: int
 ) -> Subquery:
-    return union_all(
-        *(
-            select(*columns(table)).where(*_of(table, resource_type, id, since))
-            for table in (current, former)
-        )
-    ).subquery("versions")
+    # Each table by its own index first: the union of both would be sorted in full.
+    behind = [_older(rows, after)] if after else []
+    newest = select(*columns(rows)).where(*where, *behind)
+    return newest.order_by(*_descending(rows)).limit(limit).subquery()
 
 
 def _of(
@@ -88,8 +92,9 @@ def _of(
     return conditions
 
 
-def _order(rows: FromClause) -> tuple[ColumnElement[object], ...]:
-    return (rows.c.last_updated, rows.c.type, rows.c.id, rows.c.version)
+def _descending(rows: FromClause) -> list[ColumnElement[object]]:
+    c = rows.c
+    return [column.desc() for column in (c.last_updated, c.type, c.id, c.version)]
 
 
 def _older(rows: FromClause, position: Position) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from hub.database import Session
 from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search import MAX_DEPTH, Include
 from hub.store import tables
+from hub.store.conditions import known
 from hub.store.parameters import definitions
 from hub.store.stored import StoredRow, columns
 from hub.store.visibility import Visible
@@ -65,7 +66,7 @@ def _follow(
         select(*columns(found), found.c.key)
         .where(found.c.key.in_(query), ~found.c.deleted, visible(found))
         .order_by(found.c.key)
-        .limit(limit + 1)
+        .limit(known(limit + 1))
     )
     return session.execute(statement).all()
 
@@ -82,7 +83,7 @@ def _forward(include: Include, start: Found) -> Select[Any] | None:
             link,
             and_(target.c.type == link.c.target_type, target.c.id == link.c.target_id),
         )
-        .where(link.c.key.in_(sources), link.c.parameter == _number(include))
+        .where(link.c.key.in_(sources), link.c.parameter == known(_number(include)))
     )
     return query.where(target.c.type == include.target) if include.target else query
 
@@ -97,7 +98,7 @@ def _reverse(include: Include, start: Found) -> Select[Any] | None:
         return None
     link = tables.reference.alias()
     return select(link.c.key).where(
-        link.c.parameter == _number(include),
+        link.c.parameter == known(_number(include)),
         or_(
             *(
                 and_(link.c.target_type == name, link.c.target_id.in_(ids))

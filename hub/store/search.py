@@ -22,7 +22,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.fhir.references import split
 from hub.fhir.search import Query, Sort
 from hub.store import tables
-from hub.store.conditions import TABLES, condition, numbers
+from hub.store.conditions import TABLES, conditions, known, numbers
 from hub.store.include import included
 from hub.store.stored import Stored, StoredRow, columns, from_row
 from hub.store.visibility import Visible
@@ -76,7 +76,7 @@ def search(
         return Result([], total=_total(session, types, query, visible))
     limit = min(query.count or default_count, max_count)
     r = tables.resource.alias("r")
-    page = _page(r, types, query, visible, after).limit(limit + 1)
+    page = _page(r, types, query, visible, after).limit(known(limit + 1))
     rows = session.execute(page).all()
     matches = {row.key: row for row in rows[:limit]}
     more = len(rows) > limit
@@ -111,7 +111,7 @@ def match(
     flush(session)
     r = tables.resource.alias("r")
     types = (resource_type,)
-    found = session.execute(_page(r, types, query, visible, None).limit(limit))
+    found = session.execute(_page(r, types, query, visible, None).limit(known(limit)))
     return [from_row(row) for row in found]
 
 
@@ -127,8 +127,8 @@ def _total(
 def _where(
     r: FromClause, types: tuple[str, ...], query: Query, visible: Visible
 ) -> list[ColumnElement[bool]]:
-    of_type = r.c.type == types[0] if len(types) == 1 else r.c.type.in_(types)
-    criteria = [condition(r, types, c, visible) for c in query.criteria]
+    of_type = r.c.type == known(types[0]) if len(types) == 1 else r.c.type.in_(types)
+    criteria = conditions(r, types, query.criteria, visible)
     return [of_type, ~r.c.deleted, visible(r), *criteria]
 
 
@@ -150,7 +150,12 @@ def _page(
         for sort, key in zip(query.sort, keys, strict=True)
         for by in _order(sort, key)
     ]
-    return statement.order_by(*order, r.c.key)
+    return statement.order_by(*order, _last_order(r, query.sort))
+
+
+def _last_order(r: FromClause, sorts: tuple[Sort, ...]) -> ColumnElement[Any]:
+    # An index is walked one way or the other: equal keys follow the first direction.
+    return r.c.key.desc() if sorts and sorts[0].descending else r.c.key.asc()
 
 
 def _is_column(sort: Sort) -> bool:
@@ -198,7 +203,10 @@ def _after(
         .where(last.c.type == place[0], last.c.id == place[1])
         .scalar_subquery()
     )
-    behind: ColumnElement[bool] = r.c.key > last_key
+    backwards = sorts and sorts[0].descending
+    behind: ColumnElement[bool] = (
+        r.c.key < last_key if backwards else r.c.key > last_key
+    )
     for sort, key, value in reversed(list(zip(sorts, keys, cursor[:-1], strict=True))):
         behind = _behind(sort, key, value, behind)
     return behind

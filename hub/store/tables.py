@@ -9,6 +9,7 @@ would cost more than the row. Texts compare by code point on both databases.
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -128,3 +130,18 @@ quantity = _index(
 uri = _index("search_uri", Column("value", Word, nullable=False), by=("value",))
 
 INDEXES = (token, string, reference, date, quantity, uri)
+
+# Within one parameter some codes are in every third resource and some are unique:
+# without this the planner takes them for equally rare (measured: 37 ms against 2 ms
+# for `Task?status=requested` among 40,000 resources). Migrations run these too.
+STATISTICS = tuple(
+    f"CREATE STATISTICS {name}_statistics (mcv, dependencies)"
+    f" ON parameter, {column} FROM {name}"
+    for name, column in (("search_token", "code"), ("search_reference", "target_id"))
+)
+for _table, _statement in zip((token, reference), STATISTICS, strict=True):
+    event.listen(
+        _table,
+        "after_create",
+        DDL(_statement).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]  # SQLAlchemy leaves DDL untyped
+    )
