@@ -61,9 +61,18 @@ class HubClient:
         """The resource of an answer."""
         return decode(answer.content)
 
+    def refusal(self, answer: Response) -> str:
+        """What an OperationOutcome says, in a line."""
+        issues = decode(answer.content).get("issue", ())
+        said = [
+            f"{one['details']['coding'][0]['code']} {one.get('expression', '')}"
+            for one in issues
+        ]
+        return f"{answer.status} {'; '.join(said)}"
+
     def _good(self, answer: Response) -> Resource:
         if not answer.is_success:
-            raise RuntimeError(f"the hub answered {answer.status}")
+            raise RuntimeError(self.refusal(answer))
         return decode(answer.content)
 
     def _send(

@@ -133,6 +133,7 @@ def _summary(id: str, bundle: dict[str, Any]) -> dict[str, Any]:
     """What is shown of a message: its kind, types, Tasks, and sizes of PDFs."""
     resources = [entry.get("resource", {}) for entry in bundle.get("entry", ())]
     types = [resource.get("resourceType", "") for resource in resources]
+    pdfs = [r["data"] for r in resources if r.get("resourceType") == "Binary"]
     kind = _KINDS.get(str(bundle.get("type")), "status")
     if "ServiceRequest" in types:
         kind = "referral"
@@ -141,11 +142,7 @@ def _summary(id: str, bundle: dict[str, Any]) -> dict[str, Any]:
         "kind": kind,
         "types": types,
         "tasks": [r for r in resources if r.get("resourceType") == "Task"],
-        "pdf_bytes": [
-            len(r["data"]) * 3 // 4
-            for r in resources
-            if r.get("resourceType") == "Binary"
-        ],
+        "pdf_bytes": [len(data) * 3 // 4 for data in pdfs],
     }
 
 

@@ -32,7 +32,7 @@ _PATIENCE = 15.0  # seconds for anything that travels
 
 def play(*, once: bool, lang: str, port: int) -> int:
     """Play everything; 0 when every scene went as it should."""
-    words, console = Words(lang), Console(highlight=False)
+    words, console = Words(lang), Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="tsunagi-demo-"))
     processes = Processes(folder)
     began = time.monotonic()
@@ -128,9 +128,7 @@ class _Story:
         """Scene 2: the first centre's server receives both over OAuth."""
         start = time.monotonic()
         arrived = self._wait(
-            lambda: [
-                m for m in self.stage.centre.received() if m["kind"] == "referral"
-            ],
+            lambda: self.stage.centre.received("referral"),
             2,
         )
         seconds = f"{time.monotonic() - start:.1f}"
@@ -163,18 +161,17 @@ class _Story:
     def hospital_sees(self) -> None:
         """Scene 4: pushed to the hospital's endpoint, and the same by polling."""
         self._scene("hospital_sees")
-        numbers = {
-            row["task"]: n for n, row in enumerate(self.rows, 1) if "task" in row
-        }
-        final = {
-            task["id"]: self._word(task, at_source=True)
+        own = {row["task"]: n for n, row in enumerate(self.rows, 1) if "task" in row}
+        final = [
+            f"{self.words.say('numbered', number=own[task['id']])}"
+            f" {self._word(task, at_source=True)}"
             for task in self.source.search("Task", _lastUpdated="ge2000")
             if task["id"] in own
-        }
-        told = self._wait(self._told, len(final), complete=set(final.values()))
+        ]
+        told = self._wait(self._told, len(final), complete=set(final))
         for number, line in enumerate(told, 1):
             self.console.print(f"   {number:>2}. {line}")
-        polled = "、".join(sorted(set(final.values())))
+        polled = "、".join(sorted(final))
         self.console.print("  " + self.words.say("poll", words=polled))
 
     def month_end(self) -> None:
@@ -183,9 +180,7 @@ class _Story:
         for made in setting.report_month(self.stage):
             self.console.print("  " + self.words.say("report_made", **made))
         reports = self._wait(
-            lambda: [
-                m for m in self.stage.hospital.received() if m["kind"] == "report"
-            ],
+            lambda: self.stage.hospital.received("report"),
             2,
         )
         count = len(reports)
@@ -266,7 +261,8 @@ class _Story:
 
     def _put(self, client: HubClient, task: Resource) -> Resource:
         answer = client.put_task(task)
-        self._expect(answer.status == 200, f"200, not {answer.status}")  # noqa: PLR2004
+        if answer.status != 200:  # noqa: PLR2004
+            raise AssertionError(client.refusal(answer))
         return client.decode(answer)
 
     def _open_tasks(self, client: HubClient, desk: str) -> list[Resource]:
@@ -279,10 +275,19 @@ class _Story:
         lines: list[str] = []
         for message in self.stage.hospital.received("status"):
             parent = message["tasks"][0]
-            word = self._word(parent, at_source=True)
-            if not lines or lines[-1] != word:
-                lines.append(word)
+            case = self._case(parent)
+            line = f"{case} {self._word(parent, at_source=True)}"
+            if line not in lines[-1:]:
+                lines.append(line)
         return lines
+
+    def _case(self, task: Resource) -> str:
+        """The number of a case in the story, by the hub's identifier of its Task."""
+        known = {one["value"].removeprefix("Task/") for one in task["identifier"]}
+        number = next(
+            n for n, row in enumerate(self.rows, 1) if row.get("task") in known
+        )
+        return self.words.say("numbered", number=number)
 
     def _word(self, task: Resource, *, at_source: bool = False) -> str:
         codes = [

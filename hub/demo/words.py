@@ -74,6 +74,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "6. Audit log: {sealed} sealed, {anchored} anchored, intact",
     ),
     "result": ("結果", "Result"),
+    "numbered": ("事例{number}：", "case {number}:"),
     "case": ("事例", "case"),
     "consent": ("同意", "consent"),
     "desks": ("窓口", "desks"),
