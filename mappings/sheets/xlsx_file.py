@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any, NoReturn
 
-from openpyxl import load_workbook
-
 from hub.fhir.outcome import FhirError, Issue, issue
 from mappings.japanese import fold
 from mappings.sheets.csv_file import require_once
@@ -101,6 +99,9 @@ def _refuse(found: Issue) -> NoReturn:
 
 
 def _worksheets(raw: bytes, limits: Limits) -> Iterator[Grid]:
+    # Imported here: it is heavy, and most files are CSV.
+    from openpyxl import load_workbook
+
     workbook = load_workbook(
         io.BytesIO(raw), read_only=True, data_only=False, keep_links=False
     )
