@@ -1,0 +1,1 @@
+"""Monthly reports (連絡票): gather, print, and make into a FHIR document."""
