@@ -61,7 +61,7 @@ def test_a_database_that_is_behind_its_checkpoint_is_never_anchored_again(log):
     with log.database.transaction(write=False) as session:
         session.execute(delete(audit_seal).where(audit_seal.c.seq > 3))
         session.execute(update(audit_head).values(seq=3))
-    with pytest.raises(SetBackError, match="checkpoints.jsonl"):
+    with pytest.raises(SetBackError, match=r"checkpoints\.jsonl"):
         log.anchor()
 
 

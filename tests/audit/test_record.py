@@ -9,22 +9,23 @@ import pytest
 from hub import audit
 from hub.actor import Actor
 from hub.audit.event import KINDS
+from hub.fhir.json import Resource
 from hub.fhir.outcome import issue
 from tests.audit.conftest import HOSPITAL, START
 
 BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 
 
-def bodies(log, **where) -> list[dict]:
+def bodies(log, **where) -> list[Resource]:
     with log.database.transaction(write=False) as session:
         return [json.loads(entry.body) for entry in audit.find(session, **where)]
 
 
-def agent(event: dict, code: str) -> dict:
+def agent(event: Resource, code: str) -> Resource:
     return next(a for a in event["agent"] if a["type"]["coding"][0]["code"] == code)
 
 
-def entity(event: dict, **of) -> dict:
+def entity(event: Resource, **of) -> Resource:
     return next(
         e
         for e in event["entity"]
@@ -148,9 +149,14 @@ def test_a_login_refused_before_anybody_is_known_is_recorded(log):
 
 def test_A12_a_rolled_back_act_leaves_the_row_of_the_attempt(log):
     refused = [issue("HUB-REST-008", "Task.status")]
-    with pytest.raises(RuntimeError), log.database.transaction() as session:
-        audit.record(session, HOSPITAL, "update", at=START, targets=["Task/t1"])
-        raise RuntimeError
+
+    def act() -> None:
+        with log.database.transaction() as session:
+            audit.record(session, HOSPITAL, "update", at=START, targets=["Task/t1"])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        act()
     audit.refuse(
         log.database, HOSPITAL, "update", refused, at=START, targets=["Task/t1"]
     )

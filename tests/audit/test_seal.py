@@ -60,10 +60,15 @@ def test_a_withdrawal_is_sealed_with_its_own_commit_and_anchored_after_it(log):
 def test_a_withdrawal_that_rolls_back_leaves_the_chain_as_it_was(log):
     log.write(3)
     log.seal()
-    with pytest.raises(RuntimeError), log.database.transaction() as session:
-        audit.record(session, HOSPITAL, "update", at=START)
-        seal_now(session)
-        raise RuntimeError
+
+    def withdraw() -> None:
+        with log.database.transaction() as session:
+            audit.record(session, HOSPITAL, "update", at=START)
+            seal_now(session)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        withdraw()
     assert log.anchor() == 3
     assert log.verify().is_intact
 
@@ -119,20 +124,18 @@ def test_a_sealer_that_cannot_write_says_so_and_goes_on(log):
 def test_A9_two_writers_and_two_sealers_keep_one_chain(log):
     stop = threading.Event()
     written: list[str] = []
-    errors: list[BaseException] = []
 
-    def write() -> None:
-        try:
-            while not stop.is_set():
-                with log.database.transaction(write=False) as session:
-                    written.extend(audit.record(session, HOSPITAL, "read", at=START))
-        except BaseException as error:
-            errors.append(error)
+    def write() -> None:  # an exception in a thread fails the test (warnings: errors)
+        while not stop.is_set():
+            with log.database.transaction(write=False) as session:
+                written.extend(audit.record(session, HOSPITAL, "read", at=START))
 
     writers = [threading.Thread(target=write) for _ in range(2)]
     sealers = [Sealer(log.database, interval=0.01) for _ in range(2)]
-    for each in [*writers, *sealers]:
-        each.start()
+    for writer in writers:
+        writer.start()
+    for sealer in sealers:
+        sealer.start()
     time.sleep(2)
     with log.database.transaction() as session:
         seal_now(session)
@@ -142,7 +145,6 @@ def test_A9_two_writers_and_two_sealers_keep_one_chain(log):
     for sealer in sealers:
         sealer.stop()
         assert not sealer.failing
-    assert not errors
     log.anchor()
     report = log.verify()
     assert report.is_intact
@@ -175,8 +177,7 @@ def test_A10_kill_9_while_appending_loses_no_acknowledged_row(log):
             cwd=ROOT,
         )
         assert process.stdout is not None
-        for _line in range(60):
-            acknowledged.append(process.stdout.readline().strip())
+        acknowledged += [process.stdout.readline().strip() for _ in range(60)]
         process.kill()
         rest = process.stdout.read().split("\n")
         acknowledged += [line for line in rest if len(line) == 36]
