@@ -76,7 +76,7 @@ def _lock_head(session: Session, *, wait: bool) -> Head | None:
         skip_locked=not wait
     )
     row = session.execute(statement).first()
-    if row is None:
+    if row is None and session.execute(select(audit_head.c.id)).first() is None:
         dialect = postgresql if session.dialect.name == "postgresql" else sqlite
         first = dialect.insert(audit_head).values(id=1, seq=0, hash=GENESIS)
         session.execute(first.on_conflict_do_nothing())
@@ -125,7 +125,7 @@ class Sealer:
         self,
         database: Database,
         after: Callable[[], object] | None = None,
-        interval: float = 0.4,
+        interval: float = 0.25,
     ) -> None:
         self.failing = False
         self._database = database

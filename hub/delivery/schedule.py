@@ -39,4 +39,5 @@ def pause(failures: int, retry_after: float | None) -> float:
     asked = min(max(retry_after or 0.0, 0.0), _LONGEST_RETRY_AFTER)
     if failures < OUTAGE:
         return asked
-    return max(asked, min(_FIRST_PAUSE * 2.0 ** (failures - OUTAGE), _LONGEST_PAUSE))
+    doublings = min(failures - OUTAGE, 10)  # more would overflow a float, in time
+    return max(asked, min(_FIRST_PAUSE * 2.0**doublings, _LONGEST_PAUSE))
