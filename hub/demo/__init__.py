@@ -1,1 +1,1 @@
-"""The demonstration: the whole story over real HTTP, with invented people."""
+"""The demonstration: stand-in systems around the hub, and a client that plays them."""

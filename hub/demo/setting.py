@@ -54,10 +54,20 @@ class StandIn:
             self.client_id,
         ]
 
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def received(self, kind: str) -> list[dict[str, Any]]:
         """What has arrived there of one kind, oldest first."""
         answer = Fetcher(dev=True).request("GET", f"{self.base}/_received")
-        return [m for m in json.loads(answer.content) if m["kind"] == kind]
+        return [m for m in json.loads(answer.content)["received"] if _kind(m) == kind]
+
+
+def _kind(message: dict[str, Any]) -> str:
+    if message["bundle_type"] == "document":
+        return "report"
+    return "referral" if "ServiceRequest" in message["types"] else "status"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from hub.delivery.fetch import Fetcher
 from hub.demo import setting
-from hub.demo.client import HubClient
+from hub.demo.client import HubClient, RefusedError
 from hub.demo.processes import Processes, free_port, wait_for
 from hub.demo.setting import Stage
 from hub.demo.words import Words
@@ -50,7 +50,8 @@ def play(*, once: bool, lang: str, port: int) -> int:
     except KeyboardInterrupt:
         console.print()
     except Exception as error:  # noqa: BLE001 - told to the person at the screen
-        what = f"{type(error).__name__}: {error}"
+        said = "、".join(error.ids) if isinstance(error, RefusedError) else ""
+        what = f"{type(error).__name__}: {error} {said}"
         console.print(f"[bold red]✗[/] {words.say('failed', what=what, log=folder)}")
         return 1
     finally:
@@ -74,7 +75,7 @@ def _prepare(
     console.print("  " + words.say("directory", **counts))
     for standin in (stage.hospital, stage.centre):
         processes.start(standin.name, standin.arguments(stage.base), {})
-        wait_for(f"{standin.base}/livez", fetcher, processes, 15)
+        wait_for(f"{standin.root}/livez", fetcher, processes, 15)
     console.print("  " + words.say("standins", centre=stage.centre.title))
     return stage
 
@@ -90,6 +91,7 @@ class _Story:
         self.first = self._client("first")
         self.second = self._client("second")
         self.rows: list[Resource] = []
+        self.cases: dict[str, int] = {}
         self.began = ""
 
     def play(self) -> None:
@@ -113,6 +115,10 @@ class _Story:
                 mark = "[green]✓[/]" if accepted else "[red]✗[/]"
                 said = self.words.pick(row["message"], row["english"])
                 self.console.print(f"   {mark} {row['code']} {said}")
+        for row in self.rows:
+            if "task" in row:
+                task = self.source.get(f"Task/{row['task']}")
+                self._number(task["groupIdentifier"]["value"])
         refused = [row for row in self.rows if row["outcome"] == "refused"]
         self._expect(len(self.rows) == 3 and len(refused) == 1, "two accepted, one not")  # noqa: PLR2004
         leaflet = self.programme.leaflet
@@ -161,11 +167,11 @@ class _Story:
     def hospital_sees(self) -> None:
         """Scene 4: pushed to the hospital's endpoint, and the same by polling."""
         self._scene("hospital_sees")
-        own = {row["task"]: n for n, row in enumerate(self.rows, 1) if "task" in row}
+        own = {row["task"] for row in self.rows if "task" in row}
         final = [
-            f"{self.words.say('numbered', number=own[task['id']])}"
+            f"{self._number(task['groupIdentifier']['value'])}"
             f" {self._word(task, at_source=True)}"
-            for task in self.source.search("Task", _lastUpdated="ge2000")
+            for task in self.source.search("Task", _lastUpdated="ge2000", _sort="_id")
             if task["id"] in own
         ]
         told = self._wait(self._told, len(final), complete=set(final))
@@ -211,9 +217,9 @@ class _Story:
         self.console.print(table)
 
     def _fate(self, row: Resource) -> tuple[str, str, str]:
-        children = self.source.search("Task", **{"part-of": f"Task/{row['task']}"})
+        children = self.source.search("Task", part_of=f"Task/{row['task']}")
         children.sort(key=lambda task: str(task["authoredOn"]))
-        parent = self.source.read(f"Task/{row['task']}")
+        parent = self.source.get(f"Task/{row['task']}")
         desks = " → ".join(self._desk(task) for task in children)
         return desks, self._word(parent, at_source=True), "PDF + FHIR"
 
@@ -221,8 +227,7 @@ class _Story:
         """Received, accepted, contact attempted; a stale version is refused."""
         stale = dict(task)
         self._move(client, task, status="received")
-        answer = client.put_task({**stale, "status": "accepted"})
-        self._expect(answer.status == 412, "412 for a stale version")  # noqa: PLR2004
+        self._expect(_refusal(client, {**stale, "status": "accepted"}) == 412, "412")  # noqa: PLR2004
         if not self.began:
             self.console.print("  " + self.words.say("stale"))
             self.began = str(task["lastModified"])
@@ -242,7 +247,7 @@ class _Story:
         task["statusReason"] = {"text": "住所地の保健所が支援する"}
         task["status"] = "failed"
         task["businessStatus"] = _coded("transferred")
-        task.update(self._put(client, task))
+        task.update(client.put(task))
         said = self.words.say(
             "transferred", desk=self._desk(task), onward=onward["display"]
         )
@@ -255,15 +260,9 @@ class _Story:
         task.pop("businessStatus", None)
         if business:
             task["businessStatus"] = _coded(business)
-        task.update(self._put(client, task))
+        task.update(client.put(task))
         said = self.words.say("moved", desk=self._desk(task), word=self._word(task))
         self.console.print(f"  {said}")
-
-    def _put(self, client: HubClient, task: Resource) -> Resource:
-        answer = client.put_task(task)
-        if answer.status != 200:  # noqa: PLR2004
-            raise AssertionError(client.refusal(answer))
-        return client.decode(answer)
 
     def _open_tasks(self, client: HubClient, desk: str) -> list[Resource]:
         return client.search(
@@ -275,18 +274,16 @@ class _Story:
         lines: list[str] = []
         for message in self.stage.hospital.received("status"):
             parent = message["tasks"][0]
-            case = self._case(parent)
-            line = f"{case} {self._word(parent, at_source=True)}"
+            code = next(iter(parent["business_status"]), None)
+            word = self._state(parent["status"], code, at_source=True)
+            line = f"{self._number(message['correlation'])} {word}"
             if line not in lines[-1:]:
                 lines.append(line)
         return lines
 
-    def _case(self, task: Resource) -> str:
-        """The number of a case in the story, by the hub's identifier of its Task."""
-        known = {one["value"].removeprefix("Task/") for one in task["identifier"]}
-        number = next(
-            n for n, row in enumerate(self.rows, 1) if row.get("task") in known
-        )
+    def _number(self, correlation: str) -> str:
+        """The number of a case in the story, by its correlation id."""
+        number = self.cases.setdefault(correlation, len(self.cases) + 1)
         return self.words.say("numbered", number=number)
 
     def _word(self, task: Resource, *, at_source: bool = False) -> str:
@@ -294,9 +291,13 @@ class _Story:
             coding["code"]
             for coding in (task.get("businessStatus") or {}).get("coding", ())
         ]
-        state = self.programme.state(task["status"], next(iter(codes), None))
+        code = next(iter(codes), None)
+        return self._state(task["status"], code, at_source=at_source)
+
+    def _state(self, status: str, code: str | None, *, at_source: bool) -> str:
+        state = self.programme.state(status, code)
         if state is None:
-            return str(task["status"])
+            return status
         said = state.source if at_source and state.source else state.word
         return self.words.pick(said.ja, said.en)
 
@@ -305,7 +306,8 @@ class _Story:
 
     def _client(self, who: str) -> HubClient:
         client_id, scope = self.stage.clients[who]
-        return HubClient(self.stage.base, client_id, self.stage.private_jwk, scope)
+        base = self.stage.settings.fhir_base
+        return HubClient(base, client_id, self.stage.private_jwk, scope=scope)
 
     def _wait(
         self, look: Any, least: int, complete: set[str] | None = None
@@ -334,6 +336,15 @@ def _onward(task: Resource) -> Resource:
         if entry["type"]["coding"][0]["code"] == "onward-desk":
             return dict(entry["valueReference"])
     return {}
+
+
+def _refusal(client: HubClient, task: Resource) -> int:
+    """The status with which an update is refused; 200 when it is not."""
+    try:
+        client.put(task)
+    except RefusedError as error:
+        return error.status
+    return 200
 
 
 def _coded(code: str) -> Resource:

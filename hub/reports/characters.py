@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 _FULL = {(3, 10), (0, 4), (0, 6)}
@@ -81,7 +82,7 @@ def missing(text: str, fonts: Sequence[Characters]) -> list[str]:
 def missing_variants(text: str, fonts: Sequence[Characters]) -> list[str]:
     """Variation sequences whose shape the font of the character does not have."""
     lacking = []
-    for base, selector in zip(text, text[1:], strict=False):
+    for base, selector in pairwise(text):
         if not _is_selector(selector):
             continue
         font = next((f for f in fonts if f.has(ord(base))), None)

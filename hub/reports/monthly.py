@@ -116,7 +116,8 @@ class Row:
 class MonthlyReport:
     """One report. No rows is a report too: nothing to report (該当なし).
 
-    `issued_at` is aware; `reference` the centre's own document number, if any.
+    `issued_at` is aware; `reference` the centre's own document number, if any;
+    `forms` the programme's ids of cover and table.
     """
 
     centre: Centre
@@ -125,6 +126,7 @@ class MonthlyReport:
     rows: tuple[Row, ...]
     issued_at: datetime
     reference: str = ""
+    forms: tuple[str, str] = ("k5-1", "k5-2")
 
     @property
     def count(self) -> int:
