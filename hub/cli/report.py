@@ -1,6 +1,14 @@
 """tsunagi report monthly."""
 
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.table import Table
+
+from hub.cli.opening import local_settings, opened
+from hub.cli.said import out
 
 app = typer.Typer(help="報告 / reports.", no_args_is_help=True)
 
@@ -8,3 +16,55 @@ app = typer.Typer(help="報告 / reports.", no_args_is_help=True)
 @app.callback()
 def _group() -> None:
     """報告 / reports."""
+
+
+@app.command()
+def monthly(
+    month: Annotated[
+        str | None, typer.Option(help="情報提供年月 YYYY-MM（省くと先月）")
+    ] = None,
+    centre: Annotated[str | None, typer.Option(help="保健所などの組織コード")] = None,
+    hospital: Annotated[str | None, typer.Option(help="医療機関の組織コード")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="PDFとFHIR文書を書くフォルダ")
+    ] = None,
+    send: Annotated[bool, typer.Option(help="医療機関へ送る（配送に積む）")] = True,
+) -> None:
+    """月次の連絡票（様式5）を、保健所×医療機関ごとに作る / Monthly reports."""
+    from hub import audit
+    from hub.app import know
+    from hub.changes import By
+    from hub.fhir.dates import today
+    from hub.reports.month import run, write
+    from hub.reports.monthly import Month
+    from hub.running.prepare import operator
+
+    settings = local_settings()
+    last_month = today().replace(day=1) - timedelta(days=1)
+    wanted = Month.parse(month or f"{last_month:%Y-%m}")
+    table = Table("保健所", "医療機関", "対象者数", "番号", "配送")
+    with opened(settings) as database:
+        audit.observe(database, settings.organization, settings.base_url)
+        with database.transaction() as session:
+            made = list(
+                run(
+                    session,
+                    know(settings),
+                    By(operator(settings)),
+                    wanted,
+                    centre=centre,
+                    hospital=hospital,
+                    send=send,
+                )
+            )
+        for one in made:
+            write(one, folder or settings.state / "reports")
+            table.add_row(
+                one.report.centre.name,
+                one.report.hospital.name,
+                str(one.report.count) if one.report.count else "該当なし",
+                one.report.number,
+                one.message or "―",
+            )
+    out.print(table)
+    out.print(f"{folder or settings.state / 'reports'}", markup=False)

@@ -11,8 +11,9 @@ from typing import Any
 from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
-from hub import changes
+from hub import audit, changes
 from hub.actor import Actor
+from hub.app import know
 from hub.audit.checkpoint import load_key
 from hub.audit.verify import Report, verify
 from hub.changes import By
@@ -23,8 +24,11 @@ from hub.directory import resources as directory_resources
 from hub.directory.ask import StoredDirectory
 from hub.directory.tables import jurisdictions
 from hub.directory.values import HOSPITALS, Address
+from hub.fhir import dates
+from hub.reports.month import run, write
+from hub.reports.monthly import Month
 from hub.running.parts import audit_key_path, checkpoints_path
-from hub.running.prepare import prepare
+from hub.running.prepare import operator, prepare
 from hub.settings import Settings
 from hub.smart import clients
 
@@ -220,3 +224,30 @@ def verify_audit(stage: Stage) -> Report:
         if report.unsealed == 0 or time.monotonic() > deadline:
             return report
         time.sleep(0.2)
+
+
+def report_month(stage: Stage) -> list[dict[str, Any]]:
+    """Run this month's reports of the story's hospital, as `tsunagi report` does."""
+    month = Month.parse(f"{dates.today():%Y-%m}")
+    audit.observe(stage.database, stage.settings.organization, stage.base)
+    with stage.database.transaction() as session:
+        made = list(
+            run(
+                session,
+                know(stage.settings),
+                By(operator(stage.settings)),
+                month,
+                hospital=str(stage.cast["source"]),
+            )
+        )
+    for one in made:
+        write(one, stage.folder / "reports")
+    return [
+        {
+            "centre": one.report.centre.name,
+            "hospital": one.report.hospital.name,
+            "count": one.report.count,
+            "size": len(one.pdf) // 1024,
+        }
+        for one in made
+    ]

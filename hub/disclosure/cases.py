@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, and_, select, tuple_, update
 
 from hub.database import Session, collect, flush
 from hub.disclosure.classes import DataClass
-from hub.disclosure.tables import case, case_resource, draft, grant
+from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
 
 
@@ -157,24 +157,16 @@ def close(session: Session, case_id: str, at: datetime) -> None:
     )
 
 
-def provided_between(
-    session: Session, organisation: str, since: datetime, until: datetime
+def provided_by(
+    session: Session, source: str, since: datetime, until: datetime
 ) -> list[Case]:
-    """Cases in which this organisation is or was a recipient, by time of provision.
-
-    `since <= provided_at < until`.
-    """
+    """Cases that a source provided with `since <= provided_at < until`, in order."""
     rows = session.execute(
         select(case)
         .where(
+            case.c.source == source,
             case.c.provided_at >= dates.micros(since),
             case.c.provided_at < dates.micros(until),
-            case.c.id.in_(
-                select(grant.c.case_id).where(
-                    grant.c.organisation == organisation,
-                    grant.c.role.in_(("recipient", "former")),
-                )
-            ),
         )
         .order_by(case.c.provided_at, case.c.id)
     ).mappings()

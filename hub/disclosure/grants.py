@@ -169,6 +169,16 @@ def held(
     return [dict(row) for row in rows]
 
 
+def recipients(session: Session, case_id: str) -> list[str]:
+    """Organisations that are or were a recipient of a case, in order of arrival."""
+    rows = session.execute(
+        select(grant.c.organisation)
+        .where(grant.c.case_id == case_id, grant.c.role.in_(("recipient", "former")))
+        .order_by(grant.c.starts)
+    )
+    return [row.organisation for row in rows]
+
+
 def writable_cases(session: Session, organisation: str, patient: str) -> list[str]:
     """Open cases about a person (Patient id) in which the organisation takes part."""
     rows = session.execute(

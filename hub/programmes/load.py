@@ -54,7 +54,7 @@ def load(*folders: Path) -> dict[str, Programme]:
 
 def read(path: Path) -> Programme:
     """Read one `programme.toml`."""
-    return _programme(Table(_toml(path), _name(path)))
+    return _programme(Table(_toml(path), _name(path)), path.parent)
 
 
 def _toml(path: Path) -> dict[str, object]:
@@ -73,7 +73,7 @@ def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _programme(table: Table) -> Programme:
+def _programme(table: Table, folder: Path) -> Programme:
     version = table.text("version")
     routing = table.table("routing")
     priority = table.table("priority")
@@ -101,6 +101,7 @@ def _programme(table: Table) -> Programme:
         report=_report(table.table("report")),
         leaflet=_leaflet(table.table("leaflet")),
         max_transfers=table.number("max_transfers", 5),
+        folder=folder,
     )
     for part in (table, routing, priority):
         part.close()
@@ -236,6 +237,7 @@ def _report(table: Table) -> Report:
         excluded_kinds=frozenset(table.texts("excluded_kinds")),
         period=table.one_of("period", ("month-of-provision", "none")),
         columns=table.texts("columns"),
+        background=table.texts("background") if "background" in table else (),
         printed_rows=table.number("printed_rows", 0),
     )
     table.close()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Literal
 
 from hub.routing import Rule
@@ -106,12 +107,16 @@ class PriorityRule:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The report to the source: `period` is `month-of-provision` or `none`."""
+    """The report to the source: `period` is `month-of-provision` or `none`.
+
+    `background` are the linkIds of the intake form that tell 背景・要因.
+    """
 
     forms: tuple[str, ...] = ()
     excluded_kinds: frozenset[str] = frozenset()
     period: str = "none"
     columns: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()
     printed_rows: int = 0
 
 
@@ -135,7 +140,7 @@ class Programme:
     """A support programme; every field comes from its `programme.toml`.
 
     `states` is keyed by `status` or `status/businessStatus`; `clocks` gives days by
-    overdue code, empty when no source states a deadline.
+    overdue code, empty when no source states a deadline. `folder` holds its sheets.
     """
 
     id: str
@@ -158,6 +163,7 @@ class Programme:
     report: Report
     leaflet: Leaflet
     max_transfers: int
+    folder: Path
 
     def is_valid(self, on: date) -> bool:
         """True from `valid_from` to `valid_to`, both days included."""
