@@ -8,7 +8,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from hub.cli import audit, client, directory, intake, report, serve
+from hub.cli import audit, client, directory, intake, keys, report, serve
 from hub.cli.said import print_issues, print_problem
 from hub.fhir.outcome import FhirError
 
@@ -24,6 +24,8 @@ app.command("work")(serve.work)
 app.command("demo")(serve.demo)
 app.command("migrate")(serve.migrate)
 app.command("intake")(intake.intake)
+client.app.command("key")(keys.key)
+client.app.command("token")(keys.token)
 app.add_typer(client.app, name="client")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")
