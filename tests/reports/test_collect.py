@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -287,7 +288,7 @@ def test_the_plan_of_a_care_plan_goes_before_a_note():
 
 def test_background_is_the_forms_answers_with_what_stands_in_their_brackets():
     def choice(text, *nested):
-        answer = {"valueCoding": {"code": "x", "display": text}}
+        answer: dict[str, Any] = {"valueCoding": {"code": "x", "display": text}}
         if nested:
             answer["item"] = [{"linkId": "k1.motive.more", "answer": list(nested)}]
         return answer
