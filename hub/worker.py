@@ -198,7 +198,8 @@ class Worker:
     def _settle(
         self, envelope: Envelope, destination: Destination, error: DeliveryError | None
     ) -> None:
-        with self._database.transaction(write=error is None) as session:
+        is_writing = error is None and self._on_delivered is not None
+        with self._database.transaction(write=is_writing) as session:
             settled = outbox.settle(
                 session, envelope, error, at=self._clock(), rng=self._rng
             )

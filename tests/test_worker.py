@@ -8,8 +8,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -36,7 +38,7 @@ class Receiver:
     def __init__(self, box: Outbox) -> None:
         self.box = box
         self.got: list[Message] = []
-        self.tries: dict[str, list] = defaultdict(list)
+        self.tries: dict[str, list[datetime]] = defaultdict(list)
         self.fails: dict[str, Exception] = {}  # by organisation or body
         self.slow: dict[str, float] = {}  # seconds, by organisation
         self.before_answer = lambda _message: None
@@ -64,7 +66,7 @@ class Post:
         self.worker = self.another()
 
     def another(self, **over) -> Worker:
-        facts = {
+        facts: dict[str, Any] = {
             "on_delivered": self.note,
             "clock": self.box.clock,
             "rng": random.Random(7),
@@ -89,11 +91,11 @@ class Post:
         while self.worker.deliver_next():
             pass
 
-    def events(self) -> list:
+    def events(self) -> list[Any]:
         with self.database.transaction(write=False) as session:
             return [json.loads(entry.body) for entry in audit.find(session)]
 
-    def attempts(self, event) -> str:
+    def attempts(self, event) -> object:
         return event["entity"][0]["detail"][0]["valueString"]
 
 
@@ -205,7 +207,7 @@ def test_Q7_three_days_of_500_follow_the_schedule_and_end_in_the_dead_letters(po
             due = post.box.row(id_).next_at / 1_000_000 - post.box.at.timestamp()
             post.box.pass_(seconds=max(due - 1, 0))
     tries = post.receiver.tries[id_]
-    waits = [(b - a).total_seconds() for a, b in zip(tries, tries[1:], strict=False)]
+    waits = [(b - a).total_seconds() for a, b in pairwise(tries)]
     assert len(tries) == 10
     for wait, planned in zip(waits, SCHEDULE[1:], strict=True):
         assert planned * 0.9 - 31 <= wait <= planned * 1.1 + 31

@@ -13,7 +13,7 @@ from typing import Any
 
 import typst
 
-from hub.fhir.outcome import FhirError, Issue, issue
+from hub.fhir.outcome import FhirError, Issue, Severity, issue
 from hub.reports.characters import missing, missing_variants
 from hub.reports.fonts import Fonts, fonts
 from hub.reports.monthly import MonthlyReport
@@ -73,7 +73,7 @@ def render_pdf(
 
 
 def unprintable(report: MonthlyReport, available: Fonts | None = None) -> list[Issue]:
-    """HUB-REP-001 (error) and -006 (warning) per field; row 0 is the cover."""
+    """HUB-REP-001 (error) and -006 (warning) per field; no row is the cover."""
     return list(_judge(sheet(report), available or fonts()))
 
 
@@ -107,16 +107,23 @@ def _judge(value: dict[str, Any], available: Fonts) -> Iterator[Issue]:
     for row, holder, key, label in _fields(value):
         lost = missing(holder[key], available.regular)
         if lost:
-            yield issue("HUB-REP-001", field=label, row=row, count=len(lost))
+            yield _found("HUB-REP-001", "error", row, label, len(lost))
         changed = missing_variants(holder[key], available.regular)
         if changed:
-            yield issue(
-                "HUB-REP-006",
-                severity="warning",
-                field=label,
-                row=row,
-                count=len(changed),
-            )
+            yield _found("HUB-REP-006", "warning", row, label, len(changed))
+
+
+def _found(id_: str, severity: Severity, row: int, label: str, count: int) -> Issue:
+    where = f"{row}行目" if row else "1枚目"
+    return issue(
+        id_,
+        severity=severity,
+        row=row or None,
+        column=label,
+        field=label,
+        where=where,
+        count=count,
+    )
 
 
 def _with_geta(value: dict[str, Any], available: Fonts) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tests.delivery.conftest import START
 POISON = DeliveryError("http-400", retry=False)
 
 
-def bury(box, case="c1", **over) -> str:
+def bury(box, case="c1", **over):
     id_ = box.add(case, **over)
     while True:
         for envelope in box.claim():
@@ -21,7 +21,7 @@ def bury(box, case="c1", **over) -> str:
             return id_
 
 
-def replay(box, **where) -> list[str]:
+def replay(box, **where):
     with box.database.transaction() as session:
         return operate.replay(session, at=box.at, **where)
 

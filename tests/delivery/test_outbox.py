@@ -43,7 +43,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def add_and_die(box, when: str) -> str:
+def add_and_die(box, when):
     done = subprocess.run(
         [sys.executable, "-c", _ADDER, url_of(box.database), when],
         stdout=subprocess.PIPE,
@@ -123,7 +123,7 @@ def test_Q5_a_worker_that_slept_past_its_lease_settles_nothing(box):
     assert box.status(id_) == "delivered"
 
 
-def send_status(box, envelope) -> str:
+def send_status(box, envelope):
     settled = box.settle(envelope)
     assert settled is not None
     return settled.status
