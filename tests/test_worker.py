@@ -196,6 +196,49 @@ def test_Q5_a_worker_that_wakes_past_its_lease_is_refused(post):
     assert len(post.events()) == 1
 
 
+def test_Q5_a_worker_that_sleeps_before_the_socket_opens_sends_nothing(post):
+    id_ = post.box.add()
+
+    def fall_asleep(session, grant_id: str) -> bool:
+        # The lease counts from before the transaction; its commit takes for ever.
+        is_open = may_leave(session, grant_id)
+        post.box.pass_(seconds=LEASE + 1)
+        return is_open
+
+    post.worker._may_leave = fall_asleep
+    assert post.worker.deliver_next()
+    assert post.receiver.tries == {}
+    post.worker._may_leave = may_leave
+    post.deliver()
+    assert [m.id for m in post.receiver.got] == [id_]
+
+
+def test_one_destination_occupies_one_thread_only(post):
+    for place in ("aira", "kumage"):
+        for _ in range(8):
+            post.box.add("", place, grant_id=None)
+    under_way: dict[str, int] = defaultdict(int)
+    most: dict[str, int] = defaultdict(int)
+
+    def count(message) -> None:
+        place = message.destination.organisation
+        under_way[place] += 1
+        most[place] = max(most[place], under_way[place])
+        time.sleep(0.02)
+        under_way[place] -= 1
+
+    post.receiver.before_answer = count
+    post.worker = post.another(batch=2)
+    stop = threading.Event()
+    runner = threading.Thread(target=post.worker.run, args=(stop,))
+    runner.start()
+    while len(post.receiver.got) < 16:
+        time.sleep(0.01)
+    stop.set()
+    runner.join()
+    assert most == {"aira": 1, "kumage": 1}
+
+
 def test_Q7_three_days_of_500_follow_the_schedule_and_end_in_the_dead_letters(post):
     id_ = post.box.add()
     post.receiver.fails["aira"] = DeliveryError("http-500", retry=True)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from hub.delivery import endpoints, outbox, tables
 from hub.delivery.connector import DeliveryError
 from hub.delivery.outbox import LEASE
+from hub.delivery.schedule import MAX_ATTEMPTS, OUTAGE
 from tests.audit.databases import url_of
 from tests.delivery.conftest import grants, may_leave
 
@@ -105,6 +106,43 @@ def test_Q4_a_worker_that_died_while_sending_costs_one_duplicate_at_most(box):
     assert again.id == id_
     settled = send(box, again)
     assert (settled.status, settled.attempts) == ("delivered", 2)
+
+
+def test_Q4_a_worker_that_dies_in_the_last_attempt_leaves_a_dead_letter(box):
+    id_ = box.add()
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (envelope,) = box.claim()
+        box.start(envelope)
+        box.pass_(seconds=LEASE + 1)
+        ended = box.recover()
+        assert [each.id for each in ended] == ([id_] if attempt == 10 else [])
+    row = box.row(id_)
+    assert (row.status, row.error) == ("dead", "lease-expired")
+    assert row.body is not None  # for the replay
+
+
+def test_messages_refused_for_what_they_are_do_not_look_like_an_outage(box):
+    for _ in range(OUTAGE + 2):
+        box.add("", "aira", grant_id=None)
+    alerts = [send(box, envelope, POISON).is_alert for envelope in box.claim()]
+    assert alerts == [False] * (OUTAGE + 2)
+    id_ = box.add()
+    assert [each.id for each in box.claim()] == [id_]
+
+
+def test_a_second_outage_is_reported_again(box):
+    alerts = []
+    for error in (DOWN, DOWN, DOWN, DOWN, None, DOWN, DOWN, DOWN):
+        box.add("", "aira", grant_id=None)
+        box.pass_(hours=2)
+        (envelope,) = box.claim(1)
+        settled = send(box, envelope, error)
+        alerts.append((settled.is_alert, settled.is_recovery))
+    assert [is_alert for is_alert, _ in alerts] == [
+        *(False, False, True, False),
+        *(False, False, False, True),
+    ]
+    assert [is_recovery for _, is_recovery in alerts].index(True) == 4
 
 
 def test_Q5_a_worker_that_slept_past_its_lease_settles_nothing(box):
