@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened
-from hub.cli.said import out
+from hub.cli.said import out, print_issues
 
 app = typer.Typer(help="報告 / reports.", no_args_is_help=True)
 
@@ -58,6 +58,7 @@ def monthly(
                 )
             )
         for one in made:
+            print_issues(one.issues)
             write(one, folder or settings.state / "reports")
             table.add_row(
                 one.report.centre.name,

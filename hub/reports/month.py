@@ -22,6 +22,7 @@ from hub.disclosure.grants import visible_to
 from hub.fhir.canonical import questionnaire
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource, encode
+from hub.fhir.outcome import Issue
 from hub.programmes.programme import Programme
 from hub.referrals import children
 from hub.referrals.knowledge import Knowledge
@@ -29,7 +30,7 @@ from hub.referrals.route import route
 from hub.reports.collect import CaseFacts, gather
 from hub.reports.document import document
 from hub.reports.monthly import Centre, Contact, Hospital, Month, MonthlyReport
-from hub.reports.render import render_pdf
+from hub.reports.render import render_pdf, unprintable
 from hub.store import resources as store
 from hub.store.visibility import Visible
 
@@ -38,12 +39,14 @@ _MOST_VERSIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One report: its printed sheet, and the message that carries it, if one does."""
+    """One report: its printed sheet, the message that carries it (if one does), and
+    the fields whose characters could not be printed."""
 
     report: MonthlyReport
     pdf: bytes
     document: Resource
     message: str | None
+    issues: tuple[Issue, ...]
 
 
 def run(
@@ -133,7 +136,9 @@ def _make(
         background=programme.report.background,
         excluded_kinds=programme.report.excluded_kinds,
     )
-    pdf = render_pdf(report, programme.folder / "print")
+    # One character without a glyph must not stop the month: 〓 stands for it, and who
+    # runs the report is told which field.
+    pdf = render_pdf(report, programme.folder / "print", geta=True)
     made = document(report, pdf)
     patients = [f"Patient/{row.patient}" for row in report.rows]
     audit.record(session, actor, "read", patients=patients, at=by.at)
@@ -141,7 +146,7 @@ def _make(
     if send:
         told = [case for case in seen if f"Patient/{case.patient}" in patients]
         message = _queue(session, by, report, made, told)
-    return Made(report, pdf, made, message)
+    return Made(report, pdf, made, message, tuple(unprintable(report)))
 
 
 def _queue(
