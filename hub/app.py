@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from hub import audit
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
+from hub.metrics import Metrics
 from hub.packages import Packages
 from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
@@ -102,8 +103,10 @@ def _own_routes(database: Database) -> list[Route]:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 
+    measured = Metrics(database)
+
     def metrics(_request: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(measured.render(), media_type=CONTENT_TYPE_LATEST)
 
     return [
         Route("/livez", live),
