@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -19,6 +20,7 @@ from hub.packages import Packages
 from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
 from hub.restful import answers
+from hub.restful.call import read_call
 from hub.restful.hub import Hub
 from hub.restful.routes import routes as fhir_routes
 from hub.settings import Settings
@@ -115,11 +117,19 @@ def _own_routes(database: Database) -> list[Route]:
     ]
 
 
-async def _not_found(_request: Request, error: Exception) -> Response:
+async def _not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     found = issue("HUB-REST-004" if status == 405 else "HUB-REST-003")  # noqa: PLR2004
-    return answers.to_response(answers.of_issues([found], status), "", "")
+    answer = answers.of_issues([found], status)
+    if isinstance(error, HTTPException) and error.headers:
+        answer = replace(answer, headers={**answer.headers, **error.headers})
+    return _answered(request, answer)
 
 
-async def _broken(_request: Request, _error: Exception) -> Response:
-    return answers.to_response(answers.of_issues([issue("HUB-REST-002")], 500), "", "")
+async def _broken(request: Request, _error: Exception) -> Response:
+    return _answered(request, answers.of_issues([issue("HUB-REST-002")], 500))
+
+
+def _answered(request: Request, answer: answers.Answer) -> Response:
+    call = read_call(request, b"")
+    return answers.to_response(answer, call.request_id, call.correlation_id)

@@ -7,6 +7,7 @@ here it happens, once, in the caller's transaction.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from hub import audit
 from hub.actor import Actor
@@ -19,6 +20,9 @@ from hub.fhir.json import Resource
 from hub.store import resources as store
 from hub.store.resources import Stored
 from hub.store.visibility import hub_sees_all
+
+# How a new version came about, as it is audited.
+Rewriting = Literal["update", "patch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def update(
     *,
     expected: int | None = None,
     patient: str | None = None,
-    interaction: str = "update",
+    interaction: Rewriting = "update",
 ) -> Stored:
     """Store a new version; `expected` is the version that was read (412 otherwise)."""
     stored = store.update(session, resource, expected=expected, at=by.at)
@@ -115,6 +119,8 @@ def _reindex(session: Session, resource: Resource, stored: Stored) -> None:
 def _audit(
     session: Session, by: By, interaction: str, stored: Stored, patient: str | None
 ) -> None:
+    if patient is None and stored.type == "Patient":
+        patient = stored.id
     audit.record(
         session,
         by.actor,

@@ -11,6 +11,8 @@ from hub.disclosure.classes import DataClass
 from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
 
+_AT_ONCE = 400  # a statement takes so many pairs on every database
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -123,6 +125,49 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
         .order_by(case.c.opened_at.desc())
     ).mappings()
     return [_case(row) for row in rows]
+
+
+def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:
+    """Whom these resources (type, id) of cases are about (Patient ids)."""
+    flush(session)
+    keys, found = sorted(set(resources)), set()
+    for start in range(0, len(keys), _AT_ONCE):
+        rows = session.execute(
+            select(case.c.patient)
+            .join(case_resource, case_resource.c.case_id == case.c.id)
+            .where(
+                tuple_(case_resource.c.type, case_resource.c.id).in_(
+                    keys[start : start + _AT_ONCE]
+                )
+            )
+            .distinct()
+        )
+        found |= {str(row.patient) for row in rows}
+    return found
+
+
+def named(session: Session, source: str, correlation: str) -> Case | None:
+    """The newest open case of a source with this referral number."""
+    row = (
+        session.execute(
+            select(case)
+            .where(
+                case.c.source == source,
+                case.c.correlation == correlation,
+                case.c.closed_at.is_(None),
+            )
+            .order_by(case.c.opened_at.desc())
+        )
+        .mappings()
+        .first()
+    )
+    return _case(row) if row else None
+
+
+def is_numbered(session: Session, correlation: str) -> bool:
+    """True when some case has this referral number already."""
+    found = select(case.c.id).where(case.c.correlation == correlation)
+    return session.execute(found.limit(1)).first() is not None
 
 
 def author_of(session: Session, resource_type: str, id: str) -> str | None:

@@ -21,6 +21,7 @@ case = Table(
     Index("case_source_provided", "source", "provided_at"),
     Index("case_patient", "patient"),
     Index("case_parent_task", "parent_task"),
+    Index("case_correlation", "correlation"),
 )
 
 case_resource = Table(

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from hub.changes import Belonging, By, create
 from hub.database import Session
+from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_SOURCE, DataClass
 from hub.disclosure.grants import open_grant
 from hub.fhir import dates
 from hub.fhir.canonical import CASE_ID, PATIENT_ID
 from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError, issue
 from hub.questionnaires.extract import extract
 from hub.referrals import feed
 from hub.referrals.children import Asked, child_task, has_phone_call
@@ -25,17 +27,27 @@ from hub.referrals.records import grant_provenance
 from hub.referrals.submission import Submission
 
 
-def complete(submission: Submission, knowledge: Knowledge, by: By) -> str:
+def complete(
+    session: Session, submission: Submission, knowledge: Knowledge, by: By
+) -> str:
     """Fill what the sender leaves to the hub, before anything is stored.
 
     The parent Task's owner and group identifier, and an identifier for a person
-    without a hospital number (handbook D-12). Returns the correlation id.
+    without a hospital number (handbook D-12). Returns the correlation id, which is
+    the referral number: one that another case has already is not given twice.
     """
     task = submission.parts.resources[submission.task]
     given = (task.get("groupIdentifier") or {}).get("value")
-    correlation = given or by.actor.correlation_id or str(uuid.uuid4())
+    correlation = str(given or by.actor.correlation_id or uuid.uuid4())
+    if cases.is_numbered(session, correlation):
+        correlation = str(uuid.uuid4())
     task["groupIdentifier"] = {"system": CASE_ID, "value": correlation}
-    task.setdefault("owner", {"reference": f"Organization/{knowledge.organisation}"})
+    hub = f"Organization/{knowledge.organisation}"
+    if (task.get("owner") or {}).get("reference") not in (None, hub):
+        raise FhirError(
+            issue("HUB-REST-029", submission.parts.path(submission.task, "owner"))
+        )
+    task["owner"] = {**task.get("owner", {}), "reference": hub}
     task.setdefault("for", {"reference": submission.patient})
     task.setdefault("requester", {"reference": by.actor.reference})
     task["lastModified"] = dates.instant(by.at)
@@ -46,7 +58,7 @@ def complete(submission: Submission, knowledge: Knowledge, by: By) -> str:
     patient = submission.parts.resources[submission.patient]
     if not patient.get("identifier"):
         patient["identifier"] = [{"system": PATIENT_ID, "value": str(uuid.uuid4())}]
-    return str(correlation)
+    return correlation
 
 
 def new_case(submission: Submission, source: str, correlation: str, by: By) -> Case:

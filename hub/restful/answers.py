@@ -5,14 +5,20 @@ from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
 from hub.fhir.json import encode
-from hub.fhir.outcome import Issue, operation_outcome
+from hub.fhir.outcome import Issue, issue, operation_outcome
 from hub.store.resources import Stored
 
 FHIR_JSON = "application/fhir+json"
+JSON_PATCH = "application/json-patch+json"
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CHALLENGES = {
+    "HUB-AUTH-002": 'Bearer error="invalid_token"',
+    "HUB-AUTH-003": 'Bearer error="insufficient_scope"',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,23 @@ def to_response(answer: Answer, request_id: str, correlation_id: str) -> Respons
     )
 
 
-def of_resource(
-    stored: Stored, status: int = 200, location: str | None = None
-) -> Answer:
+def of_resource(stored: Stored, status: int = 200) -> Answer:
     """The stored bytes as they are, with version headers."""
-    return Answer(status, stored.body, version_headers(stored, location))
+    return Answer(status, stored.body, version_headers(stored))
+
+
+def written(
+    stored: Stored, status: int, base: str, prefers: str | None = None
+) -> Answer:
+    """The answer to a write; `prefers` is what `Prefer: return=` asked for."""
+    location = f"{base}/{stored.reference}/_history/{stored.version}"
+    headers = version_headers(stored, location)
+    if prefers == "minimal":
+        return Answer(status, headers=headers)
+    if prefers == "OperationOutcome":
+        done = operation_outcome([issue("HUB-REST-027", severity="information")])
+        return Answer(status, encode(done), headers)
+    return Answer(status, stored.body, headers)
 
 
 def version_headers(stored: Stored, location: str | None = None) -> dict[str, str]:
@@ -64,15 +82,20 @@ def of_json(resource: Mapping[str, Any], status: int = 200) -> Answer:
     return Answer(status, encode(resource))
 
 
+def embedded(body: bytes) -> orjson.Fragment:
+    """A stored resource as part of a Bundle: its bytes, not read again."""
+    return orjson.Fragment(body)
+
+
 def of_issues(issues: Sequence[Issue], status: int) -> Answer:
     """An OperationOutcome."""
     headers = {}
     if status == 401:  # noqa: PLR2004 - RFC 6750 §3
-        headers["WWW-Authenticate"] = "Bearer"
-        if issues[0].id == "HUB-AUTH-002":
-            headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-    if status == 403 and issues[0].id == "HUB-AUTH-003":  # noqa: PLR2004
-        headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+        headers["WWW-Authenticate"] = _CHALLENGES.get(issues[0].id, "Bearer")
+    elif issues[0].id in _CHALLENGES:
+        headers["WWW-Authenticate"] = _CHALLENGES[issues[0].id]
+    if issues[0].id == "HUB-REST-028":  # RFC 5789 §2.2
+        headers["Accept-Patch"] = JSON_PATCH
     if status in (429, 503):
         headers["Retry-After"] = "2"
     return Answer(status, encode(operation_outcome(issues)), headers)

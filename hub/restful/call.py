@@ -2,24 +2,34 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
 from hub.actor import Actor, Letter
 from hub.fhir.outcome import FhirError, issue
+from hub.fhir.search import TRANSPORT
 from hub.restful.served import LETTERS, SERVED, Interaction
+from hub.store.resources import Stored
+
+Pairs = tuple[tuple[str, str], ...]
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+_VERSION = re.compile(r"[0-9]{1,9}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
-_JSON_TYPES = (
+_NEVER = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*")
+JSON_TYPES = (
     "application/fhir+json",
     "application/json",
     "application/json+fhir",
     "text/json",
 )
+_FORM = ("application/x-www-form-urlencoded",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class Call:
 
     method: str
     path: dict[str, str]
-    query: tuple[tuple[str, str], ...]
+    raw_query: bytes
     body: bytes
     headers: dict[str, str]
     authorization: tuple[str, ...]
@@ -37,6 +47,10 @@ class Call:
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
+
+    @property
+    def query(self) -> Pairs:
+        return pairs(self.raw_query)
 
     @property
     def resource_type(self) -> str:
@@ -50,13 +64,15 @@ class Call:
         return self.path["id"]
 
     @property
-    def if_match(self) -> int | None:
-        return version_of(self.header("if-match"), "If-Match")
+    def version(self) -> int:
+        """The version in the path; an ill-formed one cannot exist: 404."""
+        if not _VERSION.fullmatch(self.path["version"]):
+            raise FhirError(issue("HUB-REST-001"))
+        return int(self.path["version"])
 
     @property
-    def if_none_match(self) -> int | None:
-        raw = self.header("if-none-match")
-        return None if raw in (None, "*") else version_of(raw, "If-None-Match")
+    def if_match(self) -> int | None:
+        return version_of(self.header("if-match"), "If-Match")
 
     @property
     def is_lenient(self) -> bool:
@@ -73,19 +89,23 @@ class Call:
 
 def read_call(request: Request, body: bytes) -> Call:
     """Take what is needed from a Starlette request."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        # Several Accept headers say together what one would (RFC 9110 §5.3).
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return Call(
         method=request.method,
         path={k: str(v) for k, v in request.path_params.items()},
-        query=pairs(request.scope["query_string"]),
+        raw_query=request.scope["query_string"],
         body=body,
-        headers={k.lower(): v for k, v in request.headers.items()},
+        headers=headers,
         authorization=tuple(request.headers.getlist("authorization")),
         request_id=_id_of(request, "x-request-id") or str(uuid.uuid4()),
         correlation_id=_id_of(request, "x-correlation-id") or "",
     )
 
 
-def pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
+def pairs(raw: bytes) -> Pairs:
     """Query or form pairs, strictly UTF-8 (security.md J8; `+` is a space)."""
     found = []
     for part in raw.split(b"&"):
@@ -111,28 +131,67 @@ def require_scope(actor: Actor, letter: Letter, resource_type: str) -> None:
         raise FhirError(issue("HUB-AUTH-003", scope=wanted))
 
 
-def require_json(call: Call, types: tuple[str, ...] = _JSON_TYPES) -> None:
+def require_parameters(call: Call, *allowed: str) -> dict[str, str]:
+    """The query parameters of a call that is no search; 400 for any other, or twice.
+
+    What only shapes the transport is left out. Under `Prefer: handling=lenient` the
+    others are left out too.
+    """
+    found: dict[str, str] = {}
+    for position, (name, value) in enumerate(call.query, 1):
+        if name in TRANSPORT:
+            continue
+        if name in allowed and name not in found:
+            found[name] = value
+        elif not call.is_lenient:
+            raise FhirError(issue("HUB-SEARCH-001", position=position))
+    return found
+
+
+def require_json(call: Call) -> None:
     """415 for another media type or charset; none given counts as FHIR JSON."""
-    raw = call.header("content-type")
-    if raw is None:
-        return
-    media, _, parameters = raw.partition(";")
+    if call.header("content-type") is not None:
+        require_media(call, JSON_TYPES, "HUB-REST-005")
+
+
+def require_form(call: Call) -> None:
+    """415 unless a form, or nothing, was posted."""
+    if call.body or call.header("content-type") is not None:
+        require_media(call, _FORM, "HUB-REST-026")
+
+
+def require_media(call: Call, types: Sequence[str], id: str) -> None:
+    """415 with the issue `id` for another media type, charset or content coding."""
+    media, _, parameters = (call.header("content-type") or "").partition(";")
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', parameters, re.IGNORECASE)
-    if media.strip().lower() not in types or (
-        charset and charset[1].lower() not in ("utf-8", "utf8")
+    coding = (call.header("content-encoding") or "identity").strip().lower()
+    if (
+        media.strip().lower() not in types
+        or (charset and charset[1].lower() not in ("utf-8", "utf8"))
+        or coding != "identity"
     ):
-        raise FhirError(issue("HUB-REST-005"))
+        raise FhirError(issue(id))
 
 
-def require_acceptable(call: Call) -> None:
-    """406 when neither `_format` nor Accept allows FHIR JSON (rest.md §8)."""
-    format_ = next((v for k, v in call.query if k == "_format"), None)
-    wanted = format_ or call.header("accept") or "*/*"
-    for part in wanted.split(","):
-        media = part.partition(";")[0].strip().lower().replace(" ", "+")
-        if media in (*_JSON_TYPES, "*/*", "application/*", "json"):
-            return
-    raise FhirError(issue("HUB-REST-006"))
+def require_acceptable(call: Call, asked: Sequence[tuple[str, str]] = ()) -> None:
+    """406 when neither `_format` nor Accept allows FHIR JSON (rest.md §8).
+
+    `asked` are the parameters of a posted search: its `_format` counts as well.
+    """
+    named = [v for k, v in (*call.query, *asked) if k == "_format"]
+    wanted = named or [call.header("accept") or "*/*"]
+    for text in wanted:
+        if not any(_is_ours(part) for part in text.split(",")):
+            raise FhirError(issue("HUB-REST-006"))
+
+
+def _is_ours(part: str) -> bool:
+    media, *parameters = part.split(";")
+    if any(_NEVER.fullmatch(one) for one in parameters):
+        return False
+    # A `+` that was not encoded arrives as a space.
+    name = media.strip().lower().replace(" ", "+")
+    return name in (*JSON_TYPES, "*/*", "application/*", "json")
 
 
 def version_of(raw: str | None, name: str) -> int | None:
@@ -143,6 +202,26 @@ def version_of(raw: str | None, name: str) -> int | None:
     if match is None:
         raise FhirError(issue("HUB-REST-018", name=name))
     return int(match[1])
+
+
+def is_known(stored: Stored, if_none_match: str | None, since: str | None) -> bool:
+    """True when the caller holds this version already: 304 (RFC 9110 §13.2.2).
+
+    A tag that is not ours matches nothing; `since` (If-Modified-Since) counts only
+    without If-None-Match, and an unreadable one not at all.
+    """
+    if if_none_match is not None:
+        tags = [_ETAG.fullmatch(part.strip()) for part in if_none_match.split(",")]
+        known = {int(match[1]) for match in tags if match}
+        return if_none_match.strip() == "*" or stored.version in known
+    if since is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since)
+    except ValueError:
+        return False
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return stored.last_updated.replace(microsecond=0) <= moment
 
 
 def _text(raw: bytes) -> str:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from hub.fhir.canonical import ROOT
 from hub.fhir.outcome import catalogue
 from hub.restful.hub import Hub
-from hub.restful.served import SERVED
+from hub.restful.privacy import PARAMETERS
+from hub.restful.served import DIRECTORY_TYPES, SERVED
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
@@ -70,35 +72,48 @@ def _security(hub: Hub) -> dict[str, Any]:
 
 def _resource(hub: Hub, name: str) -> dict[str, Any]:
     interactions = SERVED[name]
-    declared = hub.declared.get(name, {})
     found: dict[str, Any] = {
         "type": name,
         "interaction": [{"code": code} for code in interactions],
         "versioning": "versioned-update" if name == "Task" else "versioned",
         "readHistory": "vread" in interactions,
-        "updateCreate": False,
+        "updateCreate": name in DIRECTORY_TYPES,
         "conditionalCreate": "create" in interactions,
+        "conditionalRead": "full-support" if "vread" in interactions else None,
+        "conditionalUpdate": "update" in interactions,
+        "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "local"],
     }
-    if name != "AuditEvent" and "search-type" in interactions:
-        found["searchParam"] = [
-            {"name": code, "type": parameter.type}
-            for code, parameter in sorted(declared.items())
-        ]
     if name == "AuditEvent":
+        found["versioning"] = "no-version"
         found["searchParam"] = [
-            {"name": "patient", "type": "reference"},
-            {"name": "agent", "type": "reference"},
-            {"name": "action", "type": "token"},
-            {"name": "date", "type": "date"},
+            {"name": code, "type": kind} for code, kind in PARAMETERS.items()
         ]
+    else:
+        found |= _searching(hub, name)
     operations = [code for code, types in OPERATIONS.items() if name in types]
     if operations:
         found["operation"] = [
-            {
-                "name": code,
-                "definition": f"{hub.base}/OperationDefinition/{code}",
-            }
+            {"name": code, "definition": f"{ROOT}/OperationDefinition/{code}"}
             for code in operations
         ]
-    return found
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _searching(hub: Hub, name: str) -> dict[str, Any]:
+    """Parameters and includes of one type; no empty list, which FHIR forbids."""
+    declared = sorted(hub.declared[name].items())
+    found = {
+        "searchParam": [{"name": code, "type": one.type} for code, one in declared],
+        "searchInclude": [
+            f"{name}:{code}" for code, one in declared if one.type == "reference"
+        ],
+        "searchRevInclude": [
+            f"{other}:{code}"
+            for other in sorted(SERVED)
+            if other != "AuditEvent"
+            for code, one in sorted(hub.declared[other].items())
+            if one.type == "reference" and {"*", name} & {*one.targets}
+        ],
+    }
+    return {key: value for key, value in found.items() if value}

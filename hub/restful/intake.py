@@ -4,6 +4,7 @@ Every row is reported: accepted with its Task, or refused with row, column, reas
 A row that fails leaves the others alone and nothing of itself behind.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from hub.actor import Actor
@@ -12,9 +13,10 @@ from hub.fhir import dates
 from hub.fhir.json import decode, encode
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.referrals.route import to_json
+from hub.restful import leaflet
 from hub.restful.answers import Answer
 from hub.restful.bundle import read_bundle
-from hub.restful.call import Call, require_scope
+from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.hub import Hub
 from hub.restful.refusals import audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
@@ -35,6 +37,7 @@ def intake(hub: Hub, actor: Actor, call: Call) -> Answer:
     """The handler; answers 200 with a JSON list, one object a row."""
     for resource_type in MADE:
         require_scope(actor, "c", resource_type)
+    require_parameters(call)
     mapping = call.path["mapping"]
     rows = take(hub, actor, call.body, None if mapping == "auto" else mapping)
     hub.wake()
@@ -58,7 +61,7 @@ def take(
 
 def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
     if judged.bundle is None:
-        audit_refusal(hub, actor, "POST", judged.issues)
+        audit_refusal(hub, actor, "transaction", judged.issues)
         return describe(judged)
     bundle = judged.bundle
     entries = read_bundle(bundle, f"{hub.base}/", hub.settings.max_bundle_entries)
@@ -66,16 +69,16 @@ def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
         with hub.database.transaction() as session:
             answer = process(hub, session, actor, bundle, entries)
     except FhirError as error:
-        audit_refusal(hub, actor, "POST", error.issues)
-        refused = Judged(
-            judged.number, None, judged.decision, error.issues, judged.warnings
-        )
-        return describe(refused)
-    return {**describe(judged), **_stored(answer)}
+        audit_refusal(hub, actor, "transaction", error.issues)
+        return describe(replace(judged, bundle=None, issues=error.issues))
+    return {**describe(judged), **_stored(answer, is_joined=judged.is_correction)}
 
 
 def describe(judged: Judged) -> dict[str, Any]:
-    """`row`, `outcome`, `code`, `column`, `message`, `english`, `warnings`, `route`."""
+    """`row`, `outcome`, `code`, `column`, `message`, `english`, `warnings`, `route`.
+
+    A row that nobody consented to has the programme's `leaflet` beside (KG-04).
+    """
     found = judged.issues[0] if judged.issues else _accepted(judged)
     route = to_json(judged.decision) if judged.decision else _NO_ROUTE
     return {
@@ -88,7 +91,15 @@ def describe(judged: Judged) -> dict[str, Any]:
         "issues": [_told(one) for one in judged.issues],
         "warnings": [_told(one) for one in judged.warnings],
         "route": route,
+        **_leaflet(judged),
     }
+
+
+def _leaflet(judged: Judged) -> dict[str, Any]:
+    """What the row is refused with when nobody consents (KG-04)."""
+    if judged.leaflet is None or not leaflet.is_due(judged.issues):
+        return {}
+    return {"leaflet": leaflet.to_json(judged.leaflet)}
 
 
 _NO_ROUTE: dict[str, Any] = {"initial": None, "residence": None, "trace": []}
@@ -113,18 +124,16 @@ def _told(found: Issue) -> dict[str, Any]:
     }
 
 
-def _stored(answer: bytes) -> dict[str, Any]:
-    """The parent Task's id, and whether the row was known already."""
+def _stored(answer: bytes, *, is_joined: bool) -> dict[str, Any]:
+    """The parent Task's id, and whether the row was known or a correction."""
+    responses = [entry["response"] for entry in decode(answer)["entry"]]
     told: dict[str, Any] = {}
-    for entry in decode(answer)["entry"]:
-        location = entry["response"]["location"]
-        if location.startswith("Task/"):
-            told["task"] = location.split("/")[1]
-            if entry["response"]["status"].startswith("200"):
-                known = issue("HUB-INT-006", severity="information")
-                told |= {
-                    "code": known.id,
-                    "message": known.text,
-                    "english": known.english,
-                }
+    for response in responses:
+        if response["location"].startswith("Task/"):
+            told["task"] = response["location"].split("/")[1]
+    is_known = all(response["status"].startswith("200") for response in responses)
+    if is_known or is_joined:
+        id = "HUB-INT-006" if is_known else "HUB-INT-008"
+        found = issue(id, severity="information")
+        told |= {"code": found.id, "message": found.text, "english": found.english}
     return told

@@ -6,18 +6,31 @@ from hub import audit
 from hub.actor import Actor
 from hub.database import Session
 from hub.directory.ask import StoredDirectory
-from hub.disclosure import grants
-from hub.fhir import dates
+from hub.disclosure import cases, grants
+from hub.fhir import dates, references
 from hub.fhir.json import Resource, decode
 from hub.fhir.outcome import FhirError, issue
 from hub.programmes.choose import choose
 from hub.referrals.route import route, to_parameters
 from hub.restful import answers
 from hub.restful.answers import Answer
-from hub.restful.call import Call, require_json, require_scope
+from hub.restful.call import (
+    Call,
+    require_json,
+    require_parameters,
+    require_scope,
+)
 from hub.restful.checks import require_valid
 from hub.restful.hub import Hub
-from hub.restful.read import require_visible
+from hub.restful.visible import require_visible
+
+# Parameters of `$route`: what each must carry.
+_ROUTE = {
+    "patient": "resource",
+    "request": "resource",
+    "programme": "value",
+    "source": "valueReference",
+}
 
 
 def route_operation(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -27,33 +40,38 @@ def route_operation(hub: Hub, actor: Actor, call: Call) -> Answer:
     resource, optional: the wish for the nearest centre), `programme` (uri, optional)
     and `source` (Reference to an Organization, optional: the caller's own).
     """
-    require_json(call)
     require_scope(actor, "r", "HealthcareService")
+    require_json(call)
+    require_parameters(call)
     parameters = decode(call.body, hub.settings.max_depth)
     if parameters["resourceType"] != "Parameters":
         raise FhirError(issue("HUB-REST-024", "Parameters", name="Parameters"))
     require_valid(hub.knowledge, parameters)
     with hub.database.transaction(write=False) as session:
-        answer = _route(hub, session, actor, parameters)
+        answer = _route(hub, session, actor, _given(parameters))
         audit.record(session, actor, "operation", at=dates.now())
     return answers.of_json(answer)
 
 
 def explain_access(hub: Hub, actor: Actor, call: Call) -> Answer:
     """GET EpisodeOfCare/[id]/$explain-access: every grant, basis, clause and period."""
-    if "privacy" not in actor.roles:
+    is_privacy = "privacy" in actor.roles
+    if not is_privacy:
         require_scope(actor, "r", "EpisodeOfCare")
+    require_parameters(call)
     with hub.database.transaction(write=False) as session:
-        if "privacy" not in actor.roles:
+        if not is_privacy:
             require_visible(session, actor, "EpisodeOfCare", call.id)
-        rows = grants.explain(session, call.id)
-        if not rows:
+        case = cases.find(session, call.id)
+        if case is None:
             raise FhirError(issue("HUB-REST-001"))
+        rows = grants.explain(session, call.id)
         audit.record(
             session,
             actor,
             "operation",
             targets=[f"EpisodeOfCare/{call.id}"],
+            patients=[f"Patient/{case.patient}"],
             at=dates.now(),
         )
     return answers.of_json(
@@ -61,17 +79,30 @@ def explain_access(hub: Hub, actor: Actor, call: Call) -> Answer:
     )
 
 
-def _route(hub: Hub, session: Session, actor: Actor, asked: Resource) -> Resource:
-    given = {p.get("name"): p for p in asked.get("parameter", ())}
-    patient = (given.get("patient") or {}).get("resource")
-    if not patient or patient.get("resourceType") != "Patient":
+def _given(parameters: Resource) -> dict[str, Resource]:
+    """The parameters by name; 400 for an unknown, a second, or one of another kind."""
+    given: dict[str, Resource] = {}
+    for index, one in enumerate(parameters.get("parameter", ())):
+        name, path = str(one.get("name")), f"Parameters.parameter[{index}]"
+        carries = _ROUTE.get(name)
+        if carries is None:
+            raise FhirError(issue("HUB-REST-035", path))
+        if name in given or not any(key.startswith(carries) for key in one):
+            raise FhirError(issue("HUB-REST-024", path, name=name))
+        given[name] = one
+    return given
+
+
+def _route(
+    hub: Hub, session: Session, actor: Actor, given: dict[str, Resource]
+) -> Resource:
+    patient = _resource(given, "patient", "Patient")
+    if patient is None:
         raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name="patient"))
-    request = (given.get("request") or {}).get("resource") or {
-        "resourceType": "ServiceRequest"
-    }
+    request = _resource(given, "request", "ServiceRequest")
+    request = request or {"resourceType": "ServiceRequest"}
     directory = StoredDirectory(session)
-    organisation = _source(given) or actor.organisation
-    source = directory.organisation(organisation)
+    source = directory.organisation(_source(given) or actor.organisation)
     if source is None:
         raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name="source"))
     programme = choose(
@@ -85,14 +116,34 @@ def _route(hub: Hub, session: Session, actor: Actor, asked: Resource) -> Resourc
     )
 
 
-def _source(given: dict[Any, Any]) -> str | None:
-    value = (given.get("source") or {}).get("valueReference") or {}
-    return str(value.get("reference", "")).removeprefix("Organization/") or None
+def _resource(given: dict[str, Resource], name: str, kind: str) -> Resource | None:
+    if name not in given:
+        return None
+    resource: Resource = given[name]["resource"]
+    if resource.get("resourceType") != kind:
+        raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name=name))
+    return resource
 
 
-def _uri(given: dict[Any, Any]) -> str | None:
-    parameter = given.get("programme") or {}
-    return parameter.get("valueCanonical") or parameter.get("valueUri")
+def _source(given: dict[str, Resource]) -> str | None:
+    """The Organization id of `source`; None when it is not given."""
+    if "source" not in given:
+        return None
+    target = references.split(str(given["source"]["valueReference"].get("reference")))
+    if target is None or target[0] != "Organization":
+        raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name="source"))
+    return target[1]
+
+
+def _uri(given: dict[str, Resource]) -> str | None:
+    """The PlanDefinition of `programme`; None when it is not given."""
+    if "programme" not in given:
+        return None
+    one = given["programme"]
+    found = one.get("valueCanonical") or one.get("valueUri")
+    if not found:
+        raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name="programme"))
+    return str(found)
 
 
 def _grant(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,22 @@
-"""Every refusal is audited in its own transaction: the act's was rolled back (A12)."""
+"""What went wrong, as issues; every refusal is audited in its own transaction (A12)."""
 
 from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hub import audit
 from hub.actor import Actor
 from hub.fhir import dates
-from hub.fhir.outcome import Issue
+from hub.fhir.outcome import FhirError, Issue, issue
 from hub.restful.hub import Hub
 
-_BY_METHOD = {
+log = structlog.get_logger(__name__)
+
+_FULL = ("database or disk is full", "disk i/o error", "no space left", "disk full")
+BY_METHOD = {
     "GET": "read",
-    "HEAD": "read",
     "POST": "create",
     "PUT": "update",
     "PATCH": "patch",
@@ -18,11 +24,42 @@ _BY_METHOD = {
 }
 
 
+def issues_of(hub: Hub, error: Exception, request_id: str) -> tuple[Issue, ...]:
+    """The issues of an exception; what nobody foresaw is logged and says nothing."""
+    if isinstance(error, FhirError):
+        return error.issues
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        full = any(sign in str(error).lower() for sign in _FULL)
+        log.error("database", request_id=request_id, full=full)
+        return (issue("HUB-REST-025" if full else "HUB-REST-017"),)
+    # Without `--dev` no traceback: its values may be personal data.
+    say = log.exception if hub.settings.dev else log.error
+    say("internal error", request_id=request_id, kind=type(error).__name__)
+    return (issue("HUB-REST-002"),)
+
+
 def audit_refusal(
-    hub: Hub, actor: Actor | None, method: str, issues: Sequence[Issue]
+    hub: Hub, actor: Actor | None, interaction: str, issues: Sequence[Issue]
 ) -> None:
     """Record who was refused what, by issue ids, without the input."""
-    interaction = _BY_METHOD.get(method, "read")
     if any(i.id.startswith("HUB-CON-") for i in issues):
         interaction = "consent-deny"
     audit.refuse(hub.database, actor, interaction, issues, at=dates.now())
+
+
+def refused(
+    hub: Hub,
+    actor: Actor | None,
+    interaction: str,
+    error: Exception,
+    request_id: str,
+) -> tuple[Issue, ...]:
+    """The issues to answer with, after they were audited: no row, no answer (503)."""
+    issues = issues_of(hub, error, request_id)
+    try:
+        audit_refusal(hub, actor, interaction, issues)
+    except (DBAPIError, PoolTimeoutError):
+        if issues[0].kind.status not in (503, 507):
+            log.error("refusal not audited", request_id=request_id)  # noqa: TRY400
+            return (issue("HUB-REST-017"),)
+    return issues

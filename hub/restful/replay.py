@@ -1,39 +1,64 @@
-"""Idempotent submissions: the same content or Idempotency-Key twice, one referral.
+"""Idempotent submissions: the same content or Idempotency-Key twice, one effect.
 
-Two keys lead to a stored answer: the sender's Idempotency-Key, with the hash of the
-body it came with, and the submission identifier of the ServiceRequest, which the
-hub's own mappings derive from source and content.
+Three keys lead to a stored answer: the sender's Idempotency-Key, with the hash of the
+body it came with; the submission identifier of the ServiceRequest, which the hub's own
+mappings derive from source and content; and the ServiceRequest itself, for a sender
+that finds it again by If-None-Exist.
 """
 
 import hashlib
+import re
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from hub.actor import Actor
 from hub.database import Session
+from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.canonical import SUBMISSION_ID
 from hub.fhir.json import decode, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.bundle import Entry
+from hub.restful.call import Call
 from hub.restful.tables import submission
+from hub.store import resources as store
+from hub.store.resources import Stored
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_STORED_DEPTH = 1000  # an answer holds resources that were checked when they came
+
+
+def key_of(call: Call) -> str | None:
+    """The Idempotency-Key of a call; 400 when it is malformed."""
+    raw = call.header("idempotency-key")
+    if raw is not None and not _KEY.fullmatch(raw):
+        raise FhirError(issue("HUB-REST-018", name="Idempotency-Key"))
+    return raw
 
 
 def find(
     session: Session, actor: Actor, key: str | None, entries: list[Entry], body: bytes
 ) -> bytes | None:
-    """The answer given before, its entries now saying 200; None for a new one."""
-    row = _row(session, actor, f"key:{key}") if key else None
+    """The answer given before; None for a new submission.
+
+    Under the same key the very bytes, for the same content entries that say 200.
+    """
+    row = _keyed(session, actor, key, body)
     if row is not None:
-        if row.body_hash != _hash(body):
-            raise FhirError(issue("HUB-REST-022"))
         return bytes(row.response)
     for identifier in _identifiers(entries):
         row = _row(session, actor, identifier)
         if row is not None:
             return _as_known(bytes(row.response))
     return None
+
+
+def find_request(session: Session, actor: Actor, reference: str) -> bytes | None:
+    """The answer to the submission that made this ServiceRequest."""
+    row = _row(session, actor, f"made:{reference}")
+    return _as_known(bytes(row.response)) if row else None
 
 
 def keep(
@@ -44,9 +69,67 @@ def keep(
     body: bytes,
     response: bytes,
     at: datetime,
+    made: str | None = None,
 ) -> None:
-    """Remember the answer under every key of this submission."""
-    keys = [*_identifiers(entries), *([f"key:{key}"] if key else [])]
+    """Remember the answer under every key; `made` is the new ServiceRequest."""
+    keys = _identifiers(entries)
+    if key:
+        keys.append(_named(actor, key))
+    if made:
+        keys.append(f"made:{made}")
+    _keep(session, actor, keys, body, response, at)
+
+
+def find_created(
+    session: Session, actor: Actor, key: str | None, body: bytes
+) -> Stored | None:
+    """The version that a POST with this key and body made before."""
+    row = _keyed(session, actor, key, body)
+    if row is None:
+        return None
+    kind, id, version = bytes(row.response).decode().split("/")
+    found = store.vread(session, kind, id, int(version), visible_to(actor))
+    if found is None:
+        raise FhirError(issue("HUB-REST-001"))
+    return found
+
+
+def keep_created(
+    session: Session,
+    actor: Actor,
+    key: str | None,
+    body: bytes,
+    stored: Stored,
+    at: datetime,
+) -> None:
+    """Remember what a POST made, if it came with a key."""
+    made = f"{stored.reference}/{stored.version}".encode()
+    if key:
+        _keep(session, actor, [_named(actor, key)], body, made, at)
+
+
+def _keyed(
+    session: Session, actor: Actor, key: str | None, body: bytes
+) -> Row[*tuple[Any, ...]] | None:
+    row = _row(session, actor, _named(actor, key)) if key else None
+    if row is not None and row.body_hash != _hash(body):
+        raise FhirError(issue("HUB-REST-022"))
+    return row
+
+
+def _named(actor: Actor, key: str) -> str:
+    # Two clients of one organisation may use the same key for different things.
+    return f"key:{actor.client_id}:{key}"
+
+
+def _keep(
+    session: Session,
+    actor: Actor,
+    keys: list[str],
+    body: bytes,
+    response: bytes,
+    at: datetime,
+) -> None:
     rows = [
         {
             "organisation": actor.organisation,
@@ -61,7 +144,7 @@ def keep(
         session.execute(submission.insert(), rows)
 
 
-def _row(session: Session, actor: Actor, key: str):  # type: ignore[no-untyped-def] # noqa: ANN202 - a Row of the table
+def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
     return session.execute(
         select(submission.c.body_hash, submission.c.response).where(
             submission.c.organisation == actor.organisation, submission.c.key == key
@@ -80,9 +163,10 @@ def _identifiers(entries: list[Entry]) -> list[str]:
 
 
 def _as_known(response: bytes) -> bytes:
-    bundle = decode(response)
+    bundle = decode(response, _STORED_DEPTH)
     for entry in bundle.get("entry", ()):
-        entry["response"]["status"] = "200 OK"
+        if entry["response"]["status"].startswith("201"):
+            entry["response"]["status"] = "200 OK"
     return encode(bundle)
 
 

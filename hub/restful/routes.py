@@ -5,104 +5,126 @@ reader, and a hot read costs half (dependencies.md §5).
 """
 
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.actor import Actor
 from hub.fhir import dates
-from hub.fhir.outcome import FhirError, Issue, issue
+from hub.fhir.outcome import FhirError, issue
 from hub.restful import answers, operations, read, search, write
 from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call, require_acceptable
 from hub.restful.capability import capability_statement
+from hub.restful.history import history
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
-from hub.restful.refusals import audit_refusal
+from hub.restful.refusals import refused
+from hub.restful.served import SERVED
 from hub.restful.transaction import batch_or_transaction
 from hub.smart.actors import authenticate
 
 Handler = Callable[[Hub, Actor, Call], Answer]
-log = structlog.get_logger(__name__)
 logging.getLogger("uvicorn.access").disabled = True
 
-_FULL = ("database or disk is full", "disk i/o error", "no space left", "disk full")
+
+class Way(NamedTuple):
+    """What answers one method of a path, and the interaction it is audited as."""
+
+    handler: Handler
+    interaction: str
+
+
+Ways = Mapping[str, Way]
 
 
 def routes(hub: Hub) -> list[Route]:
     """Every route of the API and of intake; a path has all its methods in one route."""
     base, type_, id_ = "/fhir/R4", "/{type:str}", "/{id:str}"
-    table: list[tuple[str, dict[str, Handler]]] = [
-        (base, {"POST": batch_or_transaction}),
-        (f"{base}/", {"POST": batch_or_transaction}),
-        (f"{base}/HealthcareService/$route", {"POST": operations.route_operation}),
+    door = {"POST": Way(batch_or_transaction, "transaction")}
+    table: list[tuple[str, dict[str, Way]]] = [
+        (base, door),
+        (f"{base}/", door),
+        (
+            f"{base}/HealthcareService/$route",
+            {"POST": Way(operations.route_operation, "operation")},
+        ),
         (
             f"{base}/EpisodeOfCare{id_}/$explain-access",
-            {"GET": operations.explain_access},
+            {"GET": Way(operations.explain_access, "operation")},
         ),
-        (f"{base}{type_}/_search", {"POST": search.search_type}),
-        (f"{base}{type_}{id_}/_history/{{version:str}}", {"GET": read.vread}),
-        (f"{base}{type_}{id_}/_history", {"GET": read.history}),
+        (f"{base}{type_}/_search", {"POST": Way(search.search_type, "search-type")}),
+        (f"{base}{type_}{id_}/_history/{{version:str}}", {"GET": _way(read.vread)}),
+        (
+            f"{base}{type_}{id_}/_history",
+            {"GET": Way(history, "history-instance")},
+        ),
         (
             f"{base}{type_}{id_}",
             {
-                "GET": read.read,
-                "PUT": write.update,
-                "PATCH": write.patch,
-                "DELETE": write.delete,
+                "GET": _way(read.read),
+                "PUT": _way(write.update),
+                "PATCH": _way(write.patch),
+                "DELETE": _way(write.delete),
             },
         ),
-        (f"{base}{type_}", {"GET": search.search_type, "POST": write.create}),
-        ("/intake/{mapping:str}", {"POST": intake}),
+        (
+            f"{base}{type_}",
+            {
+                "GET": Way(search.search_type, "search-type"),
+                "POST": _way(write.create),
+                "PUT": Way(write.conditional_update, "update"),
+            },
+        ),
+        ("/intake/{mapping:str}", {"POST": Way(intake, "transaction")}),
     ]
-    started = dates.instant(dates.now())
-    metadata = Route(
-        f"{base}/metadata",
-        partial(_metadata, hub, started),
-        methods=["GET"],
-        name="capabilities",
-    )
-    return [metadata, *(_route(hub, path, methods) for path, methods in table)]
+    return [
+        _metadata_route(hub, f"{base}/metadata"),
+        *(_route(hub, path, ways) for path, ways in table),
+    ]
 
 
-def _route(hub: Hub, path: str, methods: dict[str, Handler]) -> Route:
+def _way(handler: Handler) -> Way:
+    return Way(handler, handler.__name__)
+
+
+def _route(hub: Hub, path: str, ways: Ways) -> Route:
     async def endpoint(request: Request) -> Response:
-        return await _answer(hub, request, methods)
+        return await _answer(hub, request, ways)
 
-    # Every method reaches the endpoint, which answers 405 as an OperationOutcome.
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Route(path, endpoint, methods=every)
+    return Route(path, endpoint, methods=_EVERY)
 
 
-async def _answer(hub: Hub, request: Request, methods: dict[str, Handler]) -> Response:
-    method = "GET" if request.method == "HEAD" else request.method
-    handler = methods.get(method)
+# Every method reaches the endpoint, which answers 405 as an OperationOutcome.
+_EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+
+async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
     limit = hub.settings.max_body_bytes
-    body = await _body(request, limit)
-    if body is None:
-        found = issue("HUB-REST-007", limit=limit)
-        return _plain(answers.of_issues([found], 413))
-    if request.method == "OPTIONS":
-        return _plain(Answer(204, headers={"Allow": ", ".join(methods)}))
-    if handler is None:
-        answer = answers.of_issues([issue("HUB-REST-004")], 405)
-        allowed = {**answer.headers, "Allow": ", ".join(methods)}
-        return _plain(Answer(405, answer.body, allowed))
     try:
-        call = read_call(request, body)
-    except FhirError as error:
-        return _plain(answers.of_issues(error.issues, error.status))
-    answer = await run_in_threadpool(_handle, hub, handler, call)
+        body = await _body(request, limit)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
+    call = read_call(request, body or b"")
+    method = "GET" if request.method == "HEAD" else request.method
+    if body is None:
+        answer = answers.of_issues([issue("HUB-REST-007", limit=limit)], 413)
+    elif method == "OPTIONS":
+        answer = Answer(204, headers={"Allow": _allow(ways, call)})
+    elif _is_unknown(call):
+        answer = answers.of_issues([issue("HUB-REST-003")], 404)
+    elif method not in ways:
+        answer = _not_allowed(ways, call)
+    else:
+        answer = await run_in_threadpool(_handle, hub, ways, ways[method], call)
     return answers.to_response(answer, call.request_id, call.correlation_id)
 
 
-def _handle(hub: Hub, handler: Handler, call: Call) -> Answer:
+def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
     """Authenticate, act, and turn what goes wrong into an audited OperationOutcome."""
     actor: Actor | None = None
     try:
@@ -110,35 +132,37 @@ def _handle(hub: Hub, handler: Handler, call: Call) -> Answer:
             hub.database, call.authorization, call.request_id, call.correlation_id
         )
         require_acceptable(call)
-        return handler(hub, actor, call)
-    except FhirError as error:
-        return _refused(hub, actor, call, error.issues, error.status)
-    except OperationalError as error:
-        full = any(sign in str(error.orig).lower() for sign in _FULL)
-        found = issue("HUB-REST-025" if full else "HUB-REST-017")
-        log.error("database", request_id=call.request_id, full=full)  # noqa: TRY400 - the text holds SQL
-        return answers.of_issues([found], found.kind.status)
+        return way.handler(hub, actor, call)
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
-        # Without `--dev` no traceback: its values may be personal data.
-        say = log.exception if hub.settings.dev else log.error
-        say("internal error", request_id=call.request_id, kind=type(error).__name__)
-        return answers.of_issues([issue("HUB-REST-002")], 500)
+        issues = refused(hub, actor, way.interaction, error, call.request_id)
+        answer = answers.of_issues(issues, FhirError(*issues).status)
+    if answer.status == 405:  # noqa: PLR2004 - RFC 9110 §15.5.6: Allow is a must
+        allow = {"Allow": _allow(ways, call, but=call.method)}
+        return Answer(answer.status, answer.body, {**answer.headers, **allow})
+    return answer
 
 
-def _refused(
-    hub: Hub,
-    actor: Actor | None,
-    call: Call,
-    issues: tuple[Issue, ...],
-    status: int,
-) -> Answer:
-    try:
-        audit_refusal(hub, actor, call.method, issues)
-    except DBAPIError:
-        # No audit row, no answer (security.md §4).
-        log.error("refusal not audited", request_id=call.request_id)  # noqa: TRY400
-        return answers.of_issues([issue("HUB-REST-017")], 503)
-    return answers.of_issues(issues, status)
+def _is_unknown(call: Call) -> bool:
+    """An operation this server does not have looks like an id, but is none."""
+    return call.path.get("id", "").startswith("$")
+
+
+def _not_allowed(ways: Ways, call: Call) -> Answer:
+    answer = answers.of_issues([issue("HUB-REST-004")], 405)
+    return Answer(405, answer.body, {**answer.headers, "Allow": _allow(ways, call)})
+
+
+def _allow(ways: Ways, call: Call, but: str = "") -> str:
+    """The methods of a path, those its type has no interaction for left out."""
+    served = SERVED.get(call.path.get("type", ""))
+    found = [
+        method
+        for method, way in ways.items()
+        if method != but and (served is None or way.interaction in served)
+    ]
+    if "GET" in found:
+        found.append("HEAD")
+    return ", ".join([*found, "OPTIONS"])
 
 
 async def _body(request: Request, limit: int) -> bytes | None:
@@ -152,11 +176,24 @@ async def _body(request: Request, limit: int) -> bytes | None:
     return b"".join(parts)
 
 
-async def _metadata(hub: Hub, started: str, _request: Request) -> Response:
-    answer = answers.of_json(capability_statement(hub, started))
+def _metadata_route(hub: Hub, path: str) -> Route:
+    """`GET /metadata`: no token, not audited, readable from any web page (D10)."""
+    body = answers.of_json(capability_statement(hub, dates.instant(dates.now()))).body
     cors = {"Access-Control-Allow-Origin": "*"}
-    return _plain(Answer(200, answer.body, cors))
 
+    async def endpoint(request: Request) -> Response:
+        call = read_call(request, b"")
+        answer = Answer(200, body, cors)
+        allow = {"Allow": "GET, HEAD, OPTIONS"}
+        try:
+            require_acceptable(call)
+        except FhirError as error:
+            answer = answers.of_issues(error.issues, error.status)
+        if request.method == "OPTIONS":
+            answer = Answer(204, headers={**cors, **allow})
+        elif request.method not in ("GET", "HEAD"):
+            refusal = answers.of_issues([issue("HUB-REST-004")], 405)
+            answer = Answer(405, refusal.body, allow)
+        return answers.to_response(answer, call.request_id, call.correlation_id)
 
-def _plain(answer: Answer) -> Response:
-    return answers.to_response(answer, "", "")
+    return Route(path, endpoint, methods=_EVERY, name="capabilities")

@@ -1,10 +1,5 @@
 """search-type by GET and POST: the predicate before LIMIT, signed next links."""
 
-import base64
-import hashlib
-import hmac
-import json
-import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,24 +9,24 @@ from hub.database import Session
 from hub.disclosure import cases
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates, search
-from hub.fhir.json import decode
-from hub.fhir.outcome import FhirError, issue, operation_outcome
+from hub.fhir.outcome import issue, operation_outcome
 from hub.fhir.search import Query
-from hub.restful import answers
+from hub.restful import answers, links
 from hub.restful.answers import Answer
-from hub.restful.call import Call, pairs, require_interaction, require_scope
+from hub.restful.call import (
+    Call,
+    pairs,
+    require_acceptable,
+    require_form,
+    require_interaction,
+    require_scope,
+)
 from hub.restful.hub import Hub
 from hub.restful.privacy import search_audit
+from hub.restful.summary import is_part, require_summary, subset
 from hub.store.resources import Stored
 from hub.store.search import Result
 from hub.store.search import search as search_store
-
-_LINK_SECONDS = 3600
-_CURSOR = "_page"
-_SUBSETTED = {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-    "code": "SUBSETTED",
-}
 
 
 def search_type(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -39,31 +34,38 @@ def search_type(hub: Hub, actor: Actor, call: Call) -> Answer:
     require_interaction(actor, "search-type", call.resource_type)
     asked = [*call.query]
     if call.method == "POST":
+        require_form(call)
         asked += pairs(call.body)
-    if call.resource_type == "AuditEvent":
-        return search_audit(hub, actor, asked)
-    cursor, asked = _cursor(hub, actor, call, asked)
-    query = search.parse(
-        call.resource_type,
-        asked,
-        hub.declared,
-        base_url=hub.base,
-        lenient=call.is_lenient,
-    )
+        require_acceptable(call, asked)
     with hub.database.transaction(write=False) as session:
-        bundle = run_search(hub, session, actor, call.resource_type, query, cursor)
-    return answers.of_json(bundle)
+        found = searchset(
+            hub, session, actor, call.resource_type, asked, lenient=call.is_lenient
+        )
+    return answers.of_json(found)
 
 
-def run_search(
+def searchset(
     hub: Hub,
     session: Session,
     actor: Actor,
     resource_type: str,
-    query: Query,
-    after: Any = None,
+    asked: list[tuple[str, str]],
+    *,
+    lenient: bool = False,
 ) -> dict[str, Any]:
-    """Search in the caller's transaction, audit it, and make the searchset."""
+    """The answer to a search, recorded in the audit log."""
+    if resource_type == "AuditEvent":
+        return search_audit(hub, session, actor, asked)
+    link = links.follow(hub, actor, resource_type, asked)
+    criteria, position = link or (asked, None)
+    query = search.parse(
+        resource_type,
+        [(name, value) for name, value in criteria],
+        hub.declared,
+        base_url=hub.base,
+        lenient=lenient,
+    )
+    require_summary(query.summary, query.elements)
     for touched in search.types_touched(query):
         require_scope(actor, "s", touched)
     result = search_store(
@@ -71,7 +73,7 @@ def run_search(
         resource_type,
         query,
         visible_to(actor),
-        after=after,
+        after=position,
         default_count=hub.settings.page_size,
         max_count=hub.settings.max_page_size,
     )
@@ -83,21 +85,18 @@ def _record(
     session: Session, actor: Actor, resource_type: str, query: Query, result: Result
 ) -> None:
     """One event per patient disclosed, one event when there is none (BALP)."""
-    shown = [*result.matches, *result.included]
-    patients = sorted({p for s in shown for p in _patients(session, s)})
+    shown = [(s.type, s.id) for s in (*result.matches, *result.included)]
+    patients = cases.patients_of(session, shown)
+    patients |= {id for type_, id in shown if type_ == "Patient"}
     asked = f"{resource_type}?{urlencode(query.understood)}"
     audit.record(
         session,
         actor,
         "search-type",
         query=asked,
-        patients=[f"Patient/{p}" for p in patients],
+        patients=[f"Patient/{p}" for p in sorted(patients)],
         at=dates.now(),
     )
-
-
-def _patients(session: Session, stored: Stored) -> list[str]:
-    return [c.patient for c in cases.of_resource(session, stored.type, stored.id)]
 
 
 def _bundle(
@@ -113,9 +112,8 @@ def _bundle(
     if result.total is not None:
         bundle["total"] = result.total
     if result.next is not None:
-        token = _sign(hub, actor, resource_type, query, result.next)
         bundle["link"].append(
-            {"relation": "next", "url": f"{here}?{urlencode({_CURSOR: token})}"}
+            links.next_link(hub, actor, resource_type, query.understood, result.next)
         )
     entries = [_entry(hub, s, "match", query) for s in result.matches]
     entries += [_entry(hub, s, "include", query) for s in result.included]
@@ -126,20 +124,13 @@ def _bundle(
     return bundle
 
 
-def subset(resource: dict[str, Any], query: Query) -> dict[str, Any]:
-    """The elements asked for by `_elements`, marked SUBSETTED; whole otherwise."""
-    if not query.elements:
-        return resource
-    kept = {"resourceType", "id", "meta", *query.elements}
-    short = {k: v for k, v in resource.items() if k in kept or k.lstrip("_") in kept}
-    tags = [*short["meta"].get("tag", ()), _SUBSETTED]
-    return {**short, "meta": {**short["meta"], "tag": tags}}
-
-
 def _entry(hub: Hub, stored: Stored, mode: str, query: Query) -> dict[str, Any]:
+    resource: Any = answers.embedded(stored.body)
+    if is_part(query):
+        resource = subset(stored.resource(), query.summary, query.elements)
     return {
         "fullUrl": f"{hub.base}/{stored.reference}",
-        "resource": subset(decode(stored.body), query),
+        "resource": resource,
         "search": {"mode": mode},
     }
 
@@ -151,44 +142,3 @@ def _ignored(query: Query) -> dict[str, Any]:
         "resource": operation_outcome([found]),
         "search": {"mode": "outcome"},
     }
-
-
-def _sign(
-    hub: Hub, actor: Actor, resource_type: str, query: Query, position: Any
-) -> str:
-    """Sort position, criteria and actor, signed: foreign and stale links are 404."""
-    body = json.dumps(
-        {
-            "t": resource_type,
-            "q": query.understood,
-            "p": position,
-            "o": actor.client_id,
-            "e": int(time.time()) + _LINK_SECONDS,
-        }
-    ).encode()
-    mac = hmac.new(hub.link_key, body, hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(mac + body).decode().rstrip("=")
-
-
-def _cursor(
-    hub: Hub, actor: Actor, call: Call, asked: list[tuple[str, str]]
-) -> tuple[Any, list[tuple[str, str]]]:
-    token = next((value for name, value in asked if name == _CURSOR), None)
-    if token is None:
-        return None, asked
-    try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        mac, body = raw[:32], raw[32:]
-        good = hmac.compare_digest(
-            mac, hmac.new(hub.link_key, body, hashlib.sha256).digest()
-        )
-        link = json.loads(body) if good else {}
-    except ValueError:
-        link = {}
-    if (
-        link.get("t") != call.resource_type
-        or link.get("o") != actor.client_id
-        or link.get("e", 0) < time.time()
-    ):
-        raise FhirError(issue("HUB-REST-001"))
-    return link["p"], [(name, value) for name, value in link["q"]]

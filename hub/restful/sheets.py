@@ -16,7 +16,7 @@ from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, errors, issue
 from hub.packages import Packages
 from hub.programmes.choose import choose
-from hub.programmes.programme import Programme
+from hub.programmes.programme import Leaflet, Programme
 from hub.questionnaires import submission
 from hub.questionnaires.response import to_response
 from hub.referrals.knowledge import Knowledge
@@ -29,13 +29,19 @@ from mappings.sheets.read import Row, Sheet, read
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One row: its Bundle when it may be sent, else why not; warnings beside."""
+    """One row: its Bundle when it may be sent, else why not; warnings beside.
+
+    `leaflet` is the programme's; `is_correction` says that the row names the referral
+    number of a case it corrects (D-22).
+    """
 
     number: int
     bundle: Resource | None
     decision: Decision | None
     issues: tuple[Issue, ...]
     warnings: tuple[Issue, ...]
+    leaflet: Leaflet | None = None
+    is_correction: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -84,6 +90,7 @@ def _judge_row(
     at: datetime,
 ) -> Judged:
     warnings = [i for i in row.issues if i.severity in ("warning", "information")]
+    is_correction = bool(row.extras.get("referralNumber"))
     try:
         _require_whole(row)
         response = to_response(row.answers, questionnaire, authored=at)
@@ -97,12 +104,16 @@ def _judge_row(
         _require_mark(programme, source)
         routed = _route(directory, programme, source, bundle, at)
         warnings += [replace(i, row=row.number) for i in routed.warnings]
-        _require_desk(routed.decision)
+        if not is_correction:
+            # A corrected sheet stays with the desk its case has.
+            _require_desk(routed.decision)
     except FhirError as error:
         located = tuple(replace(i, row=row.number) for i in error.issues)
         decision = _decision_of(error)
-        return Judged(row.number, None, decision, located, tuple(warnings))
-    return Judged(row.number, bundle, routed.decision, (), tuple(warnings))
+        told = (located, tuple(warnings), programme.leaflet, is_correction)
+        return Judged(row.number, None, decision, *told)
+    told = ((), tuple(warnings), programme.leaflet, is_correction)
+    return Judged(row.number, bundle, routed.decision, *told)
 
 
 class _NoDeskError(FhirError):

@@ -62,6 +62,7 @@ def upgrade() -> None:
     with op.batch_alter_table('case_', schema=None) as batch_op:
         batch_op.create_index('case_parent_task', ['parent_task'], unique=False)
         batch_op.create_index('case_patient', ['patient'], unique=False)
+        batch_op.create_index('case_correlation', ['correlation'], unique=False)
         batch_op.create_index('case_source_provided', ['source', 'provided_at'], unique=False)
 
     op.create_table('directory_agreement',
@@ -473,6 +474,7 @@ def downgrade() -> None:
     op.drop_table('directory_agreement')
     with op.batch_alter_table('case_', schema=None) as batch_op:
         batch_op.drop_index('case_source_provided')
+        batch_op.drop_index('case_correlation')
         batch_op.drop_index('case_patient')
         batch_op.drop_index('case_parent_task')
 

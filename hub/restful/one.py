@@ -1,0 +1,218 @@
+"""The pipelines of one resource outside a submission: each a list that reads aloud.
+
+Shared by the single interactions, batch and transaction; the caller has the session.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from hub import changes
+from hub.changes import Belonging, By
+from hub.database import Session
+from hub.disclosure import cases, grants
+from hub.disclosure.cases import Case
+from hub.disclosure.classes import DIRECTORY_TYPES, class_of
+from hub.disclosure.grants import visible_to
+from hub.fhir import dates, references
+from hub.fhir.json import Resource
+from hub.fhir.outcome import FhirError, issue
+from hub.referrals.advance import after_task
+from hub.referrals.rules import require_author, require_new_task, require_task_change
+from hub.referrals.withdraw import after_consent
+from hub.restful.aborts import complete_abort
+from hub.restful.call import require_interaction
+from hub.restful.checks import require_rules, require_valid
+from hub.restful.hub import Hub
+from hub.restful.linking import Linker
+from hub.restful.patching import patched
+from hub.restful.people import require_about
+from hub.restful.visible import patient_of
+from hub.store import resources as store
+from hub.store.resources import Stored
+
+_DRAFT_DAYS = 7
+# References that say which case a resource is about, before its subject does.
+_CASE_TYPES = (
+    "Task",
+    "EpisodeOfCare",
+    "ServiceRequest",
+    "QuestionnaireResponse",
+    "CarePlan",
+    "Encounter",
+    "Consent",
+)
+
+
+def create_one(
+    hub: Hub,
+    session: Session,
+    by: By,
+    resource: Resource,
+    id: str | None = None,
+    *,
+    is_linked: bool = False,
+) -> Stored:
+    """The pipeline of one new resource; `is_linked` when its references were judged."""
+    kind = resource["resourceType"]
+    require_interaction(by.actor, "create", kind)
+    require_valid(hub.knowledge, resource)
+    require_rules(hub.knowledge, resource)
+    if not is_linked:
+        Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
+    if kind in DIRECTORY_TYPES:
+        return changes.create(session, by, resource, id=id)
+    belonging = require_permit(hub, session, by, resource)
+    stored = changes.create(session, by, resource, belonging, id=id)
+    if not belonging.cases:
+        expires = by.at + timedelta(days=_DRAFT_DAYS)
+        key = (stored.type, stored.id)
+        cases.keep_draft(session, key, by.actor.organisation, expires)
+    elif kind == "Consent":
+        after_consent(session, hub.knowledge, by, stored.resource())
+    return stored
+
+
+def update_one(
+    hub: Hub,
+    session: Session,
+    by: By,
+    resource: Resource,
+    expected: int | None,
+    *,
+    interaction: changes.Rewriting = "update",
+    is_linked: bool = False,
+) -> tuple[Stored, bool]:
+    """The pipeline of one update; the second value says that it created."""
+    kind, id = resource["resourceType"], resource["id"]
+    require_interaction(by.actor, interaction, kind)
+    before = store.read(session, kind, id, visible_to(by.actor))
+    if before is None or before.deleted:
+        return _update_as_create(hub, session, by, resource), True
+    require_unchanged(before, expected)
+    require_valid(hub.knowledge, resource)
+    require_rules(hub.knowledge, resource)
+    if not is_linked:
+        Linker(hub, session, by.actor, {}).link(resource, kind, is_new=False)
+    old = before.resource()
+    _require_change(hub, session, by, old, resource)
+    patient = patient_of(session, kind, id)
+    stored = changes.update(
+        session,
+        by,
+        resource,
+        expected=before.version,
+        patient=patient,
+        interaction=interaction,
+    )
+    if kind == "Task":
+        after_task(session, hub.knowledge, by, old, stored.resource())
+    elif kind == "Consent":
+        after_consent(session, hub.knowledge, by, stored.resource())
+    return stored, False
+
+
+def patch_one(
+    hub: Hub,
+    session: Session,
+    by: By,
+    before: Stored,
+    operations: Any,
+    expected: int | None,
+) -> Stored:
+    """The pipeline of one patch of a resource that was read: an update's."""
+    if before.deleted:
+        raise FhirError(issue("HUB-REST-010"))
+    require_unchanged(before, expected)
+    after = patched(hub, before.resource(), operations)
+    stored, _ = update_one(hub, session, by, after, expected, interaction="patch")
+    return stored
+
+
+def delete_one(session: Session, by: By, before: Stored) -> Stored:
+    """Delete what was read, once; nothing that belongs to a case (HUB-REF-016)."""
+    if before.deleted:
+        return before
+    if cases.of_resource(session, before.type, before.id):
+        raise FhirError(issue("HUB-REF-016", before.type))
+    return changes.delete(session, by, before.type, before.id, before.version)
+
+
+def require_unchanged(before: Stored, expected: int | None) -> None:
+    """412 for another version than the writer read, 428 when a Task's is not said."""
+    if before.type == "Task" and expected is None:
+        raise FhirError(issue("HUB-REST-009"))
+    if expected is not None and expected != before.version:
+        raise FhirError(issue("HUB-REST-008"))
+
+
+def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Belonging:
+    """Which case a new resource enters: one the actor may write, else refuse.
+
+    With `TSUNAGI_DRAFTS=on` a resource of no case is kept as its author's draft.
+    """
+    kind = resource["resourceType"]
+    case = _case_of(session, by, resource)
+    if case is not None:
+        if case.closed_at is not None:
+            raise FhirError(issue("HUB-REF-023", kind))
+        if kind == "Task":
+            require_new_task(by.actor, resource, case)
+            complete_abort(session, resource, case)
+        require_about(resource, case.patient)
+        by_recipient = by.actor.organisation != case.source
+        data_class = class_of(resource, by_recipient=by_recipient)
+        return Belonging((case.id,), data_class, case.patient)
+    if hub.settings.keeps_drafts and kind != "Task":
+        return Belonging()
+    raise FhirError(issue("HUB-CON-012", kind))
+
+
+def _require_change(
+    hub: Hub, session: Session, by: By, old: Resource, resource: Resource
+) -> None:
+    """Who may change what: a Task's moves, a case resource its author's."""
+    kind = resource["resourceType"]
+    if kind == "Task":
+        if not (resource.get("owner") or {}).get("reference"):
+            raise FhirError(issue("HUB-REF-004", "Task.owner", element="owner"))
+        require_task_change(session, hub.knowledge, by, old, resource)
+        resource["lastModified"] = dates.instant(by.at)
+    elif kind not in (*DIRECTORY_TYPES, "Consent"):
+        require_author(session, by.actor, old)
+    for case in cases.of_resource(session, kind, resource["id"]):
+        require_about(resource, case.patient)
+
+
+def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) -> Stored:
+    """Only for the directory; an unknown and a hidden case id look alike (405)."""
+    kind = resource["resourceType"]
+    if kind not in DIRECTORY_TYPES:
+        raise FhirError(issue("HUB-REST-004"))
+    require_interaction(by.actor, "create", kind)
+    require_valid(hub.knowledge, resource)
+    return changes.create(session, by, resource, id=resource["id"])
+
+
+def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
+    """The case a new resource is about, among those the actor takes part in."""
+    organisation, patients = by.actor.organisation, []
+    for _path, element in references.walk(resource):
+        target = references.split(element["reference"])
+        if target is None:
+            continue
+        if target[0] == "Patient":
+            patients.append(target[1])
+        elif target[0] in _CASE_TYPES:
+            for case in cases.of_resource(session, *target):
+                if _takes_part(session, case.id, organisation):
+                    return case
+    for patient in patients:
+        writable = grants.writable_cases(session, organisation, patient)
+        if writable:
+            return cases.find(session, writable[0])
+    return None
+
+
+def _takes_part(session: Session, case_id: str, organisation: str) -> bool:
+    held = grants.held(session, case_id, organisation)
+    return any(grant["role"] in ("recipient", "source") for grant in held)

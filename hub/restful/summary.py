@@ -1,0 +1,55 @@
+"""Parts of a resource: `_elements` and `_summary`, marked SUBSETTED (F2)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hub.fhir.outcome import FhirError, issue
+from hub.fhir.search import Query
+from hub.validation.shapes import shape
+
+_ALWAYS = frozenset({"resourceType", "id", "meta"})
+_SUBSETTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "SUBSETTED",
+}
+
+
+def require_summary(summary: str | None, elements: Sequence[str]) -> None:
+    """400 for `_summary=true`, which needs definitions the hub does not hold, and
+    for `_summary` beside `_elements`, which ask for different things.
+    """
+    if summary == "true" or (summary not in (None, "count") and elements):
+        raise FhirError(issue("HUB-SEARCH-003", name="_summary"))
+
+
+def is_part(query: Query) -> bool:
+    """True when less than the whole resource was asked for."""
+    return bool(query.elements) or query.summary in ("text", "data")
+
+
+def subset(
+    resource: dict[str, Any], summary: str | None, elements: Sequence[str]
+) -> dict[str, Any]:
+    """The part that was asked for; the resource itself when nothing was.
+
+    `text` is the narrative and what R4 requires at the top level, `data` all but the
+    narrative.
+    """
+    if summary == "text":
+        kept = _ALWAYS | {"text"} | _required(resource["resourceType"])
+        return _marked({k: v for k, v in resource.items() if k in kept})
+    if summary == "data":
+        return _marked({k: v for k, v in resource.items() if k != "text"})
+    if elements:
+        kept = _ALWAYS | set(elements) | _required(resource["resourceType"])
+        return _marked({k: v for k, v in resource.items() if k.lstrip("_") in kept})
+    return resource
+
+
+def _required(resource_type: str) -> frozenset[str]:
+    return frozenset(key for _, keys in shape(resource_type).required for key in keys)
+
+
+def _marked(part: dict[str, Any]) -> dict[str, Any]:
+    tags = [*part["meta"].get("tag", ()), _SUBSETTED]
+    return {**part, "meta": {**part["meta"], "tag": tags}}

@@ -1,0 +1,42 @@
+"""One resource as an actor may see it, and the audit row of its reading."""
+
+from hub import audit
+from hub.actor import Actor
+from hub.database import Session
+from hub.disclosure import cases
+from hub.disclosure.grants import visible_to
+from hub.fhir import dates
+from hub.fhir.outcome import FhirError, issue
+from hub.store import resources as store
+from hub.store.resources import Stored
+
+
+def require_visible(session: Session, actor: Actor, type: str, id: str) -> Stored:
+    """The stored resource if the actor may see it; else 404, as for an unknown id."""
+    stored = store.read(session, type, id, visible_to(actor))
+    if stored is None:
+        raise FhirError(issue("HUB-REST-001"))
+    return stored
+
+
+def patient_of(session: Session, type: str, id: str) -> str | None:
+    """Whom a resource is about (Patient id), for the audit row."""
+    found = cases.of_resource(session, type, id)
+    if found:
+        return found[0].patient
+    return id if type == "Patient" else None
+
+
+def record_read(
+    session: Session, actor: Actor, interaction: str, stored: Stored
+) -> None:
+    """Exactly one AuditEvent of a read, vread or history (F17)."""
+    patient = patient_of(session, stored.type, stored.id)
+    audit.record(
+        session,
+        actor,
+        interaction,
+        targets=[f"{stored.reference}/_history/{stored.version}"],
+        patients=[f"Patient/{patient}"] if patient else [],
+        at=dates.now(),
+    )
