@@ -40,6 +40,7 @@ def complete(submission: Submission, knowledge: Knowledge, by: By) -> str:
     task.setdefault("requester", {"reference": by.actor.reference})
     task["lastModified"] = dates.instant(by.at)
     task.setdefault("authoredOn", dates.instant(by.at))
+    task["priority"] = priority_of(submission, task)
     waiting = _waiting(submission, task)
     if waiting:
         task["businessStatus"] = coded(*waiting)
@@ -103,7 +104,8 @@ def ask(
         business=tuple(_waiting(submission, parent)),
         trace="\n".join(step.ja for step in decision.trace),
         onward=(onward.id, onward.name) if onward else None,
-        priority=decision.priority,
+        is_certain=not decision.needs_confirmation,
+        priority=priority_of(submission, parent),
     )
     task = child_task(parent, case.parent_task, case, asked, hub.at)
     stored = create(
@@ -111,14 +113,28 @@ def ask(
     )
     permit = replace(submission.permit, consent=case.consent)
     grant_id = open_grant(session, case.id, permit, "recipient", hub.at)
-    grant_provenance(session, hub, case, permit, asked.trace)
+    grant_provenance(session, hub, case, permit, asked.trace, stored.id)
     child = stored.resource()
     feed.send_referral(
-        session, knowledge, hub, case, child, desk.organisation, grant_id
+        session,
+        knowledge,
+        hub,
+        case,
+        child,
+        desk.organisation,
+        grant_id,
+        permit.classes,
     )
     parent = {**parent, "id": case.parent_task}
     feed.send_status(session, knowledge, hub, case, [parent, child])
     return child
+
+
+def priority_of(submission: Submission, task: Resource) -> str:
+    """Decided by the programme when it has rules (LL-08), else the sender's own."""
+    decided = str(submission.decision.priority)
+    stated = str(task.get("priority", decided))
+    return decided if submission.programme.priorities else stated
 
 
 def _waiting(submission: Submission, parent: Resource) -> list[str]:

@@ -13,10 +13,16 @@ from hub.disclosure import cases, grants
 from hub.disclosure.classes import DIRECTORY_TYPES, class_of
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates, references, search
-from hub.fhir.json import Resource, decode, decode_value
-from hub.fhir.outcome import FhirError, issue
-from hub.referrals.advance import after_task
-from hub.referrals.rules import require_author, require_new_task, require_task_change
+from hub.fhir.json import Resource, decode, decode_value, encode
+from hub.fhir.outcome import FhirError, Issue, issue, operation_outcome
+from hub.referrals import withdraw
+from hub.referrals.advance import after_new_task, after_task
+from hub.referrals.rules import (
+    require_author,
+    require_consent_change,
+    require_new_task,
+    require_task_change,
+)
 from hub.referrals.withdraw import after_consent
 from hub.restful import answers
 from hub.restful.answers import Answer
@@ -57,9 +63,10 @@ def create(hub: Hub, actor: Actor, call: Call) -> Answer:
                 hub, session, actor, resource["resourceType"], condition
             )
         stored = found or create_one(hub, session, by, resource)
+        told = _told(session, call, stored)
     hub.wake()
     location = f"{hub.base}/{stored.reference}/_history/{stored.version}"
-    return _written(call, stored, 200 if found else 201, location)
+    return _written(call, stored, 200 if found else 201, location, told)
 
 
 def update(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -69,9 +76,10 @@ def update(hub: Hub, actor: Actor, call: Call) -> Answer:
         raise FhirError(issue("HUB-REST-011", f"{call.resource_type}.id"))
     with hub.database.transaction() as session:
         stored, created = update_one(hub, session, By(actor), resource, call.if_match)
+        told = _told(session, call, stored)
     hub.wake()
     location = f"{hub.base}/{stored.reference}/_history/{stored.version}"
-    return _written(call, stored, 201 if created else 200, location)
+    return _written(call, stored, 201 if created else 200, location, told)
 
 
 def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -86,8 +94,9 @@ def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
             raise FhirError(issue("HUB-REST-019"))
         after.pop("meta", None)
         stored, _ = update_one(hub, session, By(actor), after, call.if_match)
+        told = _told(session, call, stored)
     hub.wake()
-    return _written(call, stored, 200, None)
+    return _written(call, stored, 200, None, told)
 
 
 def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -120,6 +129,8 @@ def create_one(
         cases.keep_draft(session, key, by.actor.organisation, expires)
     elif kind == "Consent":
         after_consent(session, hub.knowledge, by, stored.resource())
+    elif kind == "Task":
+        after_new_task(session, hub.knowledge, by, stored.resource())
     return stored
 
 
@@ -140,9 +151,11 @@ def update_one(
     require_rules(hub.knowledge, resource)
     old = before.resource()
     if kind == "Task":
-        require_task_change(session, hub.knowledge, by, old, resource)
+        resource = require_task_change(session, hub.knowledge, by, old, resource)
         resource["lastModified"] = dates.instant(by.at)
-    elif kind not in (*DIRECTORY_TYPES, "Consent"):
+    elif kind == "Consent":
+        require_consent_change(session, by.actor, old, resource)
+    elif kind not in DIRECTORY_TYPES:
         require_author(session, by.actor, old)
     patient = patient_of(session, kind, id)
     stored = changes.update(
@@ -167,7 +180,7 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
         if case is None or case.closed_at is not None:
             raise FhirError(issue("HUB-REF-023", kind))
         if kind == "Task":
-            require_new_task(by.actor, resource, case)
+            require_new_task(session, by.actor, resource, case)
         by_recipient = by.actor.organisation != case.source
         data_class = class_of(resource, by_recipient=by_recipient)
         return Belonging((found,), data_class, case.patient)
@@ -248,8 +261,22 @@ def _patched(before: Resource, operations: Any) -> Resource:
     return after
 
 
-def _written(call: Call, stored: Stored, status: int, location: str | None) -> Answer:
+def _told(session: Session, call: Call, stored: Stored) -> list[Issue]:
+    """What `Prefer: return=OperationOutcome` answers: at least that it is stored."""
+    if call.prefers != "OperationOutcome":
+        return []
+    found = [issue("HUB-REF-030", stored.type, severity="information")]
+    if stored.type == "Consent":
+        found += withdraw.told(session, stored.resource())
+    return found
+
+
+def _written(
+    call: Call, stored: Stored, status: int, location: str | None, told: list[Issue]
+) -> Answer:
     headers = answers.version_headers(stored, location)
     if call.prefers == "minimal":
         return Answer(status, headers=headers)
+    if told:
+        return Answer(status, encode(operation_outcome(told)), headers)
     return Answer(status, stored.body, headers)
