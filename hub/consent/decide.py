@@ -2,8 +2,10 @@
 
 Implicit policy is deny (IHE PCF): only an active Consent, given by someone the
 programme accepts, for contact and support, in its period, for this recipient,
-permits. An active refusal by the person overrides a family's consent (D-02); that
-the person was asked and did not agree does not (KG-03).
+permits. An active refusal by the person, a consent the person withdrew, and one that
+cannot be understood override a family's consent (D-02, security.md G10); that the
+person was asked and did not agree does not (KG-03). Whoever in the family refuses
+takes the family's consent back, not the person's own.
 """
 
 from collections.abc import Sequence
@@ -44,24 +46,64 @@ def decide(
     consents: Sequence[ConsentFacts], rule: ConsentRule, question: Question
 ) -> Permit | list[Issue]:
     """Permit with its basis, or every reason why not."""
-    if not consents:
-        return [issue("HUB-CON-001", "Bundle")]
     live = [c for c in consents if c.status not in _INERT]
-    if any(c.patient != question.patient for c in live):
-        return [issue("HUB-CON-013", "Consent.patient")]
-    if any(c.effect == "deny" and c.giver != "family" for c in live):
-        return [issue("HUB-CON-006", "Consent.provision.type")]
+    if overriding := _overriding(consents, live, question):
+        return [overriding]
     judged = [(c, _refusals(c, rule, question)) for c in live]
     good = [c for c, reasons in judged if not reasons]
+    if any(c.effect != "permit" and c.giver == "family" for c in live):
+        good = [c for c in good if c.giver == "person"]
     if not good:
         return [r for _, reasons in judged for r in reasons] or [
             issue("HUB-CON-002", "Consent.status")
         ]
-    if rule.rule == "both" and {c.giver for c in good} != {"person", "family"}:
-        return [issue("HUB-CON-010", "Consent.performer")]
+    if doubt := _doubt(consents, good, rule, question):
+        return [doubt]
     # The person's own consent is the stronger basis when both are there.
     chosen = min(good, key=lambda c: c.giver != "person")
-    return _permit(chosen, rule, question)
+    ends = _first_end(good) if rule.rule == "both" else chosen.ends
+    return _permit(chosen, ends, rule, question)
+
+
+def _overriding(
+    consents: Sequence[ConsentFacts], live: list[ConsentFacts], question: Question
+) -> Issue | None:
+    """What denies whatever else was agreed."""
+    if not consents:
+        return issue("HUB-CON-001", "Bundle")
+    if any(c.patient != question.patient for c in live):
+        return issue("HUB-CON-013", "Consent.patient")
+    if any(c.effect == "deny" and c.giver != "family" for c in live):
+        return issue("HUB-CON-006", "Consent.provision.type")
+    if any(c.effect == "unknown" and c.giver != "family" for c in live):
+        return issue("HUB-CON-014", "Consent.provision")
+    return None
+
+
+def _doubt(
+    consents: Sequence[ConsentFacts],
+    good: list[ConsentFacts],
+    rule: ConsentRule,
+    question: Question,
+) -> Issue | None:
+    """Why the good consents do not suffice together."""
+    givers = {c.giver for c in good}
+    if "person" not in givers and _person_withdrew(consents, question):
+        return issue("HUB-CON-015", "Consent.status")
+    if rule.rule == "both" and givers != {"person", "family"}:
+        return issue("HUB-CON-010", "Consent.performer")
+    return None
+
+
+def _person_withdrew(consents: Sequence[ConsentFacts], question: Question) -> bool:
+    return any(
+        c.giver == "person" and c.status == "inactive" and c.patient == question.patient
+        for c in consents
+    )
+
+
+def _first_end(consents: Sequence[ConsentFacts]) -> datetime | None:
+    return min((c.ends for c in consents if c.ends is not None), default=None)
 
 
 def _refusals(
@@ -116,7 +158,12 @@ def _in_period(consent: ConsentFacts, at: datetime) -> bool:
     )
 
 
-def _permit(consent: ConsentFacts, rule: ConsentRule, question: Question) -> Permit:
+def _permit(
+    consent: ConsentFacts,
+    ends: datetime | None,
+    rule: ConsentRule,
+    question: Question,
+) -> Permit:
     onward = question.onward and rule.transfer_item is not None
     clause = f"item {rule.transfer_item}" if onward else rule.recipients.code
     return Permit(
@@ -125,5 +172,5 @@ def _permit(consent: ConsentFacts, rule: ConsentRule, question: Question) -> Per
         classes=question.classes,
         consent=consent.reference,
         clause=clause,
-        ends=consent.ends,
+        ends=ends,
     )

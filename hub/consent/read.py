@@ -2,14 +2,31 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
-from hub.fhir.canonical import EXPLANATIONS, WORDING_VERSION
+from hub.fhir.canonical import (
+    EXPLANATIONS,
+    INSTITUTION_NO,
+    ORGANIZATION_ID,
+    WORDING_VERSION,
+)
 from hub.fhir.dates import JST
 
 Giver = Literal["person", "family"]
 Effect = Literal["permit", "deny", "unknown"]
+
+# A restriction the hub does not honour (class, code, data, a security label, an
+# exception inside the provision …) makes the whole provision unknown (G10).
+_UNDERSTOOD = frozenset(
+    {"id", "extension", "type", "period", "purpose", "actor", "action"}
+)
+_TO_PASS_ON = frozenset({"access", "disclose", "use"})
+# Bounds that cannot be read: it never begins, it is long over.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
+# A recipient that cannot be read restricts all the same: it matches nobody.
+_NOBODY = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +67,13 @@ def read(
         patient=str((consent.get("patient") or {}).get("reference", "")),
         giver=giver,
         has_relationship=has_relationship,
-        effect=_effect(provision),
-        starts=moment(period.get("start"), end=False),
-        ends=moment(period.get("end"), end=True),
+        effect=_effect(consent, provision),
+        starts=_bound(period, "start"),
+        ends=_bound(period, "end"),
         purposes=frozenset(p.get("code", "") for p in provision.get("purpose", ())),
         recipients=frozenset(
-            actor["reference"]["reference"]
+            _recipient(actor.get("reference") or {})
             for actor in provision.get("actor", ())
-            if (actor.get("reference") or {}).get("reference")
         ),
         explanations=_explanations(consent),
         wording_version=next(_values(consent, WORDING_VERSION), None),
@@ -68,17 +84,39 @@ def moment(value: object, *, end: bool) -> datetime | None:
     """The first moment of a FHIR date or dateTime, or just after its last one.
 
     Without a zone it means Japan's time; `ends` of a day is the next midnight.
+    Raises ValueError or OverflowError when there is no such moment.
     """
     if not isinstance(value, str):
         return None
     if "T" in value:
-        return datetime.fromisoformat(value)
+        stated = datetime.fromisoformat(value)
+        return stated if stated.tzinfo else stated.replace(tzinfo=JST)
     parts = [int(part) for part in value.split("-")]
     year, month, day = (*parts, 1, 1)[:3]
     first = date(year, month, day)
     if end:
         first = _after(first, len(parts))
     return datetime.combine(first, time.min, JST)
+
+
+def _bound(period: Mapping[str, Any], name: Literal["start", "end"]) -> datetime | None:
+    unreadable = _NEVER if name == "start" else _LONG_AGO
+    if name not in period:
+        return unreadable if f"_{name}" in period else None
+    try:
+        found = moment(period[name], end=name == "end")
+    except (ValueError, OverflowError):
+        return unreadable
+    return found or unreadable
+
+
+def _recipient(reference: Mapping[str, Any]) -> str:
+    if reference.get("reference"):
+        return str(reference["reference"])
+    identifier = reference.get("identifier") or {}
+    if identifier.get("system") in (ORGANIZATION_ID, INSTITUTION_NO):
+        return f"Organization/{identifier.get('value', _NOBODY)}"
+    return _NOBODY
 
 
 def _after(first: date, precision: int) -> date:
@@ -98,7 +136,12 @@ def _giver(
     patient = (consent.get("patient") or {}).get("reference")
     if all(p == patient for p in performers):
         return "person", True
-    family = [relatives[p] for p in performers if p in relatives]
+    family = [
+        relatives[p]
+        for p in performers
+        if p in relatives
+        and (relatives[p].get("patient") or {}).get("reference") == patient
+    ]
     if len(family) + performers.count(patient) != len(performers):
         return None, False
     return "family", all(_has_relationship(one) for one in family)
@@ -111,10 +154,15 @@ def _has_relationship(relative: Mapping[str, Any]) -> bool:
     )
 
 
-def _effect(provision: Mapping[str, Any]) -> Effect:
-    # An exception inside the provision is not understood, and what is not
-    # understood denies (security.md G10).
-    if provision.get("provision"):
+def _effect(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> Effect:
+    if consent.get("modifierExtension") or provision.keys() - _UNDERSTOOD:
+        return "unknown"
+    actions = {
+        coding.get("code")
+        for concept in provision.get("action", ())
+        for coding in concept.get("coding", ())
+    }
+    if provision.get("action") and not actions & _TO_PASS_ON:
         return "unknown"
     kind = provision.get("type")
     return kind if kind in ("permit", "deny") else "unknown"

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, and_, select, tuple_, update
 
 from hub.database import Session, collect, flush
-from hub.disclosure.classes import DataClass
+from hub.disclosure.classes import WHOLE, DataClass
 from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
 
@@ -181,14 +181,21 @@ def author_of(session: Session, resource_type: str, id: str) -> str | None:
 
 
 def members(
-    session: Session, case_id: str, types: Iterable[str]
+    session: Session,
+    case_id: str,
+    types: Iterable[str],
+    classes: DataClass = WHOLE,
 ) -> list[tuple[str, str]]:
-    """(type, id) of the case's resources of these types."""
+    """(type, id) of the case's resources of these types and data classes."""
     flush(session)
     rows = session.execute(
-        select(case_resource.c.type, case_resource.c.id).where(
-            case_resource.c.case_id == case_id, case_resource.c.type.in_(tuple(types))
+        select(case_resource.c.type, case_resource.c.id)
+        .where(
+            case_resource.c.case_id == case_id,
+            case_resource.c.type.in_(tuple(types)),
+            case_resource.c.data_class.op("&")(int(classes)) != 0,
         )
+        .order_by(case_resource.c.type, case_resource.c.id)
     )
     return [(row.type, row.id) for row in rows]
 

@@ -23,6 +23,8 @@ FOR_SOURCE = WHOLE & ~DataClass.RECORD
 FOR_FORMER = DataClass.PERSON | DataClass.STATUS | DataClass.FEEDBACK
 # What stays with the sender after a withdrawal: that it ended, not about whom.
 FOR_WITHDRAWN_SOURCE = DataClass.STATUS
+# What a desk still sees of a referral that was sent in error: that it was.
+FOR_RECALLED = DataClass.STATUS
 
 _BY_TYPE = {
     "Patient": DataClass.PERSON,

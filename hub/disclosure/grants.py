@@ -49,13 +49,15 @@ def open_grant(
     session: Session, case_id: str, permit: Permit, role: str, at: datetime
 ) -> str:
     """Open a grant from a permit; the id of an equal open one when there is one."""
+    ends = dates.micros(permit.ends) if permit.ends else None
     row = session.execute(
         select(grant.c.id).where(
             grant.c.case_id == case_id,
             grant.c.organisation == permit.recipient,
             grant.c.role == role,
             grant.c.classes == int(permit.classes),
-            grant.c.closed_at.is_(None),
+            grant.c.ends.is_(None) if ends is None else grant.c.ends == ends,
+            _open(grant, dates.micros(at)),
         )
     ).first()
     if row is not None:
@@ -73,7 +75,7 @@ def open_grant(
             "clause": permit.clause,
             "classes": int(permit.classes),
             "starts": dates.micros(at),
-            "ends": dates.micros(permit.ends) if permit.ends else None,
+            "ends": ends,
             "closed_at": None,
             "closed_because": None,
         },
@@ -87,8 +89,9 @@ def close_grants(
     because: str,
     at: datetime,
     organisation: str | None = None,
+    role: str | None = None,
 ) -> int:
-    """Close the open grants of a case, of one organisation or of all; how many."""
+    """Close the open grants of a case (of one organisation, in one role); how many."""
     statement = (
         update(grant)
         .where(grant.c.case_id == case_id, grant.c.closed_at.is_(None))
@@ -96,7 +99,18 @@ def close_grants(
     )
     if organisation is not None:
         statement = statement.where(grant.c.organisation == organisation)
+    if role is not None:
+        statement = statement.where(grant.c.role == role)
     return session.execute(statement).rowcount
+
+
+def limit_grant(session: Session, grant_id: str, permit: Permit) -> None:
+    """Let an open grant end when its permit, asked again, now ends."""
+    session.execute(
+        update(grant)
+        .where(grant.c.id == grant_id, grant.c.closed_at.is_(None))
+        .values(ends=dates.micros(permit.ends) if permit.ends else None)
+    )
 
 
 def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
@@ -159,12 +173,20 @@ def held(
     session: Session, case_id: str, organisation: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:
     """Open grants of one organisation on a case: id, role, basis, classes."""
+    found = all_held(session, case_id, at)
+    return [row for row in found if row["organisation"] == organisation]
+
+
+def all_held(
+    session: Session, case_id: str, at: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Every open grant on a case, oldest first: id, organisation, role, classes …"""
     rows = session.execute(
-        select(grant).where(
-            grant.c.case_id == case_id,
-            grant.c.organisation == organisation,
-            _open(grant, dates.micros(at or dates.now())),
+        select(grant)
+        .where(
+            grant.c.case_id == case_id, _open(grant, dates.micros(at or dates.now()))
         )
+        .order_by(grant.c.starts, grant.c.id)
     ).mappings()
     return [dict(row) for row in rows]
 
@@ -179,8 +201,28 @@ def recipients(session: Session, case_id: str) -> list[str]:
     return [row.organisation for row in rows]
 
 
+def expired(session: Session, at: datetime) -> list[str]:
+    """Cases not ended in which the sender's or a recipient's grant has run out."""
+    rows = session.execute(
+        select(case.c.id)
+        .join(grant, grant.c.case_id == case.c.id)
+        .where(
+            case.c.closed_at.is_(None),
+            grant.c.role.in_(("recipient", "source")),
+            grant.c.closed_at.is_(None),
+            grant.c.ends <= dates.micros(at),
+        )
+        .order_by(case.c.id)
+        .distinct()
+    )
+    return [row.id for row in rows]
+
+
 def writable_cases(session: Session, organisation: str, patient: str) -> list[str]:
-    """Open cases about a person (Patient id) in which the organisation takes part."""
+    """Cases about a person (Patient id) in which the organisation takes part.
+
+    Open cases first, then the newest.
+    """
     rows = session.execute(
         select(case.c.id)
         .join(grant, grant.c.case_id == case.c.id)
@@ -190,7 +232,7 @@ def writable_cases(session: Session, organisation: str, patient: str) -> list[st
             grant.c.role.in_(("recipient", "source")),
             _open(grant, dates.micros(dates.now())),
         )
-        .order_by(case.c.opened_at.desc())
+        .order_by(case.c.closed_at.is_not(None), case.c.opened_at.desc())
     )
     return [row.id for row in rows]
 

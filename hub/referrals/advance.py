@@ -10,13 +10,19 @@ from hub.disclosure.cases import Case
 from hub.fhir import dates
 from hub.fhir.json import Resource
 from hub.referrals import children, feed, transfer
+from hub.referrals.gates import resource_of
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import apply, coded, mirror
 from hub.referrals.moves import ENDED, OPEN, business_status, find_move
-from hub.referrals.records import move_provenance
+from hub.referrals.recall import take_back
+from hub.referrals.records import move_by_hub, move_provenance
 from hub.referrals.rules import Place, place_of
-from hub.store import resources as store
-from hub.store.visibility import hub_sees_all
+
+_EPISODE = {
+    "completed": "finished",
+    "failed": "finished",
+    "entered-in-error": "entered-in-error",
+}
 
 
 def after_task(
@@ -46,15 +52,42 @@ def _child_moved(
 ) -> None:
     move = find_move(before, after) if _moved(before, after) else None
     another = False
-    if move is not None and move.transfers:
+    if move is None:
+        _answered(session, knowledge, hub, case, before, after)
+    elif move.transfers:
         transfer.pass_on(session, knowledge, hub, case, after)
     elif after["status"] == "rejected":
         another = transfer.ask_another(session, knowledge, hub, case, after)
-    elif after["status"] == "accepted" and before["status"] != "accepted":
+        transfer.settle_predecessor(session, hub, case, after)
+    elif after["status"] == "accepted":
         _close_replaced(session, hub, case, after)
-    if after["status"] == "entered-in-error":
-        transfer.recall(session, knowledge, hub, case, after)
+    elif after["status"] in ("cancelled", "entered-in-error"):
+        take_back(session, knowledge, hub, case, after)
     settle_parent(session, knowledge, hub, case, after, another_candidate=another)
+
+
+def after_new_task(
+    session: Session, knowledge: Knowledge, by: By, task: Resource
+) -> None:
+    """The sender asks to stop (move 16): the desk is told."""
+    place = place_of(session, task)
+    if place is not None and place.kind == "abort":
+        hub = By(knowledge.hub_actor(by.actor), by.at)
+        move_provenance(session, hub, place.case, task, by.actor.organisation)
+        transfer.tell_recipient(session, knowledge, hub, place.case, task)
+
+
+def _answered(
+    session: Session,
+    knowledge: Knowledge,
+    hub: By,
+    case: Case,
+    before: Resource,
+    after: Resource,
+) -> None:
+    """The sender put its answer into the child Task itself."""
+    if before.get("input", ()) != after.get("input", ()):
+        _no_longer_waits(session, knowledge, hub, case, after)
 
 
 def settle_parent(
@@ -69,7 +102,7 @@ def settle_parent(
     """Let the parent follow its children, and tell the sender."""
     tasks = children.of_case(session, case)
     current = next((t for t in tasks if t["id"] == changed["id"]), changed)
-    parent = _parent(session, case)
+    parent = resource_of(session, "Task", case.parent_task)
     mirrored = mirror(parent, tasks, current, another_candidate=another_candidate)
     after = apply(parent, mirrored)
     if _state(after) != _state(parent):
@@ -77,7 +110,7 @@ def settle_parent(
         parent = update(session, hub, after, patient=case.patient).resource()
     feed.send_status(session, knowledge, hub, case, [parent, *tasks])
     if parent["status"] in ENDED:
-        _end(session, hub, case)
+        _end(session, hub, case, parent)
 
 
 def _cascade(
@@ -90,18 +123,17 @@ def _cascade(
                 _hand_on_inputs(session, knowledge, hub, case, parent, task)
         return
     for task in children.of_case(session, case):
-        recalled = parent["status"] == "entered-in-error"
+        recalled = parent["status"] == "entered-in-error" != task["status"]
         if task["status"] in OPEN or recalled:
             task["status"] = parent["status"]
             task["statusReason"] = parent["statusReason"]
             task.pop("businessStatus", None)
-            task["lastModified"] = dates.instant(hub.at)
-            stored = update(session, hub, task, patient=case.patient).resource()
-            transfer.recall(session, knowledge, hub, case, stored)
+            stored = move_by_hub(session, hub, case, task)
+            take_back(session, knowledge, hub, case, stored)
     feed.send_status(
         session, knowledge, hub, case, [parent, *children.of_case(session, case)]
     )
-    _end(session, hub, case)
+    _end(session, hub, case, parent)
 
 
 def _hand_on_inputs(
@@ -117,6 +149,14 @@ def _hand_on_inputs(
     if not new:
         return
     task["input"] = [*task.get("input", ()), *new]
+    stored = _no_longer_waits(session, knowledge, hub, case, task)
+    settle_parent(session, knowledge, hub, case, stored)
+
+
+def _no_longer_waits(
+    session: Session, knowledge: Knowledge, hub: By, case: Case, task: Resource
+) -> Resource:
+    """The child Task without what its new inputs answer; its desk is told."""
     waiting = {"awaiting-information"}
     if children.has_phone_call(task):
         waiting.add("awaiting-phone")
@@ -128,10 +168,9 @@ def _hand_on_inputs(
     task.pop("businessStatus", None)
     if codings:
         task["businessStatus"] = {"coding": codings}
-    task["lastModified"] = dates.instant(hub.at)
-    stored = update(session, hub, task, patient=case.patient).resource()
+    stored = move_by_hub(session, hub, case, task)
     transfer.tell_recipient(session, knowledge, hub, case, stored)
-    settle_parent(session, knowledge, hub, case, stored)
+    return stored
 
 
 def _abort(
@@ -144,11 +183,9 @@ def _abort(
     for task in children.of_case(session, place.case):
         if task["id"] == target and task["status"] in OPEN:
             task["status"] = "failed"
-            task["statusReason"] = abort.get("statusReason") or abort.get(
-                "reasonCode", {"text": "送り手の依頼により中止 / stopped on request"}
-            )
-            task["businessStatus"] = coded("provider-unable")
-            stored = update(session, hub, task, patient=place.case.patient).resource()
+            task["statusReason"] = abort.get("reasonCode") or abort["statusReason"]
+            task.pop("businessStatus", None)
+            stored = move_by_hub(session, hub, place.case, task)
             settle_parent(session, knowledge, hub, place.case, stored)
 
 
@@ -160,20 +197,19 @@ def _close_replaced(session: Session, hub: By, case: Case, accepted: Resource) -
             task["status"] = "failed" if task["status"] != "received" else "rejected"
             task["businessStatus"] = coded("transferred")
             task["statusReason"] = {"text": "移管先が受理 / accepted by the new desk"}
-            task["lastModified"] = dates.instant(hub.at)
-            update(session, hub, task, patient=case.patient)
+            move_by_hub(session, hub, case, task)
             transfer.narrow_former(session, hub, case, task)
 
 
-def _end(session: Session, hub: By, case: Case) -> None:
+def _end(session: Session, hub: By, case: Case, parent: Resource) -> None:
+    """Close the case, and say so in its EpisodeOfCare."""
     cases.close(session, case.id, hub.at)
-
-
-def _parent(session: Session, case: Case) -> Resource:
-    stored = store.read(session, "Task", case.parent_task, hub_sees_all)
-    if stored is None:
-        raise LookupError("a case without its parent Task")
-    return stored.resource()
+    episode = resource_of(session, "EpisodeOfCare", case.id)
+    status = _EPISODE.get(parent["status"], "cancelled")
+    if episode["status"] != status:
+        episode["status"] = status
+        episode["period"] = {**episode["period"], "end": dates.instant(hub.at)}
+        update(session, hub, episode, patient=case.patient)
 
 
 def _moved(before: Resource, after: Resource) -> bool:

@@ -6,27 +6,38 @@ from datetime import datetime
 from typing import Any
 
 from hub.database import Session
+from hub.directory import resources as directory_resources
+from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.fhir import dates
-from hub.fhir.canonical import CASE_ID, TASK_INPUT, TASK_REPLACES
+from hub.fhir.canonical import CASE_ID, ROOT, TASK_INPUT, TASK_REPLACES
 from hub.fhir.json import Resource
 from hub.referrals.mirror import coded
+from hub.routing.facts import Desk
 from hub.store import resources as store
 from hub.store.visibility import hub_sees_all
 
+# The desk a child Task was sent to. It stays when the desk narrows `owner` to one of
+# its officers (KG-23).
+RESPONSIBLE_DESK = f"{ROOT}/StructureDefinition/responsible-desk"
 _TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a child Task is made from; `trace` is one sentence per line."""
+    """What a child Task is made from; `trace` is one sentence per line.
+
+    `onward` (id, name) is the desk of the place of residence; `is_certain` False
+    when it rests on an unconfirmed row: shown, never moved by itself (D-21).
+    """
 
     desk: str
     desk_name: str
     business: tuple[str, ...]
     trace: str
     onward: tuple[str, str] | None = None
+    is_certain: bool = True
     replaces: str | None = None
     priority: str | None = None
 
@@ -53,28 +64,34 @@ def child_task(
             "display": asked.desk_name,
         },
         "input": _inputs(parent, asked),
+        "extension": [_desk_extension(asked.desk)],
     }
     if asked.business:
         task["businessStatus"] = coded(*asked.business)
     if asked.priority or parent.get("priority"):
         task["priority"] = asked.priority or parent["priority"]
     if asked.replaces:
-        task["extension"] = [
+        task["extension"].append(
             {
                 "url": TASK_REPLACES,
                 "valueReference": {"reference": f"Task/{asked.replaces}"},
             }
-        ]
+        )
     return task
+
+
+def _desk_extension(desk: str) -> dict[str, Any]:
+    reference = {"reference": f"HealthcareService/{desk}"}
+    return {"url": RESPONSIBLE_DESK, "valueReference": reference}
 
 
 def _inputs(parent: Resource, asked: Asked) -> list[dict[str, Any]]:
     inputs = [*parent.get("input", ())]
-    inputs.append(_input("routing-trace", {"valueString": asked.trace}))
+    inputs.append(coded_value("routing-trace", {"valueString": asked.trace}))
     if asked.onward:
         inputs.append(
-            _input(
-                "onward-desk",
+            coded_value(
+                "onward-desk" if asked.is_certain else "onward-desk-unconfirmed",
                 {
                     "valueReference": {
                         "reference": f"HealthcareService/{asked.onward[0]}",
@@ -86,26 +103,31 @@ def _inputs(parent: Resource, asked: Asked) -> list[dict[str, Any]]:
     return inputs
 
 
-def _input(code: str, value: dict[str, Any]) -> dict[str, Any]:
+def coded_value(code: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A Task.input or Task.output of one of the hub's types."""
     return {"type": {"coding": [{"system": TASK_INPUT, "code": code}]}, **value}
 
 
 def proposed_desk(task: Resource) -> str | None:
-    """The desk (HealthcareService id) the recipient proposes in Task.output."""
-    for output in task.get("output", ()):
-        if _has_code(output, "proposed-desk"):
-            reference = (output.get("valueReference") or {}).get("reference", "")
-            return str(reference).removeprefix("HealthcareService/") or None
-    return None
+    """The desk (HealthcareService id) the recipient proposes last in Task.output."""
+    proposed = references(task, "proposed-desk", "HealthcareService")
+    return proposed[-1] if proposed else None
 
 
 def input_desk(task: Resource) -> str | None:
     """The desk of the place of residence that the router named (`onward-desk`)."""
-    for entry in task.get("input", ()):
-        if _has_code(entry, "onward-desk"):
-            reference = (entry.get("valueReference") or {}).get("reference", "")
-            return str(reference).removeprefix("HealthcareService/") or None
-    return None
+    named = references(task, "onward-desk", "HealthcareService")
+    return named[0] if named else None
+
+
+def references(task: Resource, code: str, kind: str = "Organization") -> list[str]:
+    """The ids that inputs or outputs of this type refer to, in order."""
+    found = []
+    for entry in (*task.get("input", ()), *task.get("output", ())):
+        reference = (entry.get("valueReference") or {}).get("reference", "")
+        if _has_code(entry, code) and reference.startswith(f"{kind}/"):
+            found.append(reference.removeprefix(f"{kind}/"))
+    return found
 
 
 def has_phone_call(task: Resource) -> bool:
@@ -154,8 +176,21 @@ def of_case(session: Session, case: Case) -> list[Resource]:
 
 
 def desk_of(task: Resource) -> str:
-    """The desk that owns a child Task; an officer of it keeps the desk in `owner`."""
+    """The desk (HealthcareService id) in charge of a child Task, whoever owns it."""
+    for extension in task.get("extension", ()):
+        if extension.get("url") == RESPONSIBLE_DESK:
+            reference = extension["valueReference"]["reference"]
+            return str(reference).removeprefix("HealthcareService/")
     return str(task["owner"]["reference"]).removeprefix("HealthcareService/")
+
+
+def desk_in_charge(session: Session, task: Resource) -> Desk | None:
+    """The desk of a child Task, also one that takes no new requests any more."""
+    id = desk_of(task)
+    if (active := StoredDirectory(session).desk(id)) is not None:
+        return active
+    stored = store.read(session, "HealthcareService", id, hub_sees_all)
+    return directory_resources.desk_of(stored.resource()) if stored else None
 
 
 def desks(tasks: Sequence[Resource]) -> set[str]:

@@ -9,6 +9,7 @@ from hub.delivery.connector import Kind
 from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
+from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE, DataClass
 from hub.fhir.json import Resource
 from hub.referrals import messages
 from hub.referrals.knowledge import Knowledge
@@ -25,6 +26,10 @@ SENT_TYPES = (
     "Encounter",
     "Condition",
     "Observation",
+    "RiskAssessment",
+    "CarePlan",
+    "CareTeam",
+    "Communication",
     "ServiceRequest",
     "EpisodeOfCare",
 )
@@ -38,12 +43,13 @@ def send_referral(
     task: Resource,
     organisation: str,
     grant_id: str,
+    classes: DataClass,
 ) -> None:
     """Queue the referral for its receiver, if that has an endpoint to push to.
 
     A receiver without one polls `Task?owner=…`; nothing is queued for it.
     """
-    resources = [*_contents(session, case), task]
+    resources = [*_contents(session, case, classes), task]
     body = messages.transaction(resources, knowledge.base)
     _queue(session, by, "referral", case, task, organisation, grant_id, body)
 
@@ -55,10 +61,15 @@ def send_status(
     case: Case,
     tasks: Iterable[Resource],
 ) -> None:
-    """Queue the Tasks as they are for the sender, under the sender's own grant."""
+    """Queue the Tasks as they are for the sender, under the sender's own grant.
+
+    A sender that may see the status alone (after a withdrawal) gets no more.
+    """
     for held in grants.held(session, case.id, case.source, by.at):
         if held["role"] == "source":
             shown = list(tasks)
+            is_bare = held["classes"] == int(FOR_WITHDRAWN_SOURCE)
+            made = messages.retraction if is_bare else messages.transaction
             _queue(
                 session,
                 by,
@@ -67,7 +78,7 @@ def send_status(
                 shown[0],
                 case.source,
                 held["id"],
-                messages.transaction(shown, knowledge.base),
+                made(shown, knowledge.base),
             )
             return
 
@@ -111,9 +122,9 @@ def _queue(
     )
 
 
-def _contents(session: Session, case: Case) -> list[Resource]:
+def _contents(session: Session, case: Case, given: DataClass) -> list[Resource]:
     found = []
-    for kind, id in cases.members(session, case.id, SENT_TYPES):
+    for kind, id in cases.members(session, case.id, SENT_TYPES, given):
         stored = store.read(session, kind, id, hub_sees_all)
         if stored is not None and not stored.deleted:
             found.append(stored.resource())

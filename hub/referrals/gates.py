@@ -1,6 +1,7 @@
 """Consent asked again: gate B at acceptance, gate C at transfer (workflow.md §5)."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from hub.changes import By
 from hub.consent.decide import Question, decide
@@ -41,23 +42,30 @@ def require_permit(
     onward: bool,
 ) -> Permit:
     """The permit for one desk as the case's Consents now stand; FhirError if none."""
-    source = StoredDirectory(session).organisation(case.source)
     decided = decide(
         consent_facts(session, case),
         knowledge.programmes[case.programme].consent,
-        Question(
-            patient=f"Patient/{case.patient}",
-            at=by.at,
-            recipient=f"Organization/{desk.organisation}",
-            desk=f"HealthcareService/{desk.id}",
-            classes=WHOLE,
-            wording_version=source.wording_version if source else None,
-            onward=onward,
-        ),
+        asked_of(session, case, by.at, desk, onward=onward),
     )
     if not isinstance(decided, Permit):
         raise FhirError(*decided)
     return replace(decided, consent=_versioned(session, decided.consent))
+
+
+def asked_of(
+    session: Session, case: Case, at: datetime, desk: Desk, *, onward: bool
+) -> Question:
+    """The question whether one desk may have the whole case."""
+    source = StoredDirectory(session).organisation(case.source)
+    return Question(
+        patient=f"Patient/{case.patient}",
+        at=at,
+        recipient=f"Organization/{desk.organisation}",
+        desk=f"HealthcareService/{desk.id}",
+        classes=WHOLE,
+        wording_version=source.wording_version if source else None,
+        onward=onward,
+    )
 
 
 def _versioned(session: Session, reference: str) -> str:

@@ -7,6 +7,7 @@ same message twice and keep one copy: each resource carries the hub's identifier
 import copy
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from hub.fhir import references
 from hub.fhir.canonical import RESOURCE_ID
@@ -38,13 +39,25 @@ def _absolute(reference: str, base: str) -> str:
 
 
 def retraction(tasks: Iterable[Resource], base: str) -> bytes:
-    """Tells a receiver that a Task ended because consent was withdrawn.
+    """Tells a receiver that a Task ended and that its copy is to go.
 
-    Nothing about the person: status, business status and the identifiers the
-    receiver already holds.
+    Nothing about the person: status, codes and the identifier the receiver already
+    holds. Texts are left out, as the sender may have written a name into a reason.
     """
-    kept = ("resourceType", "id", "status", "businessStatus", "statusReason", "intent")
-    return transaction(({k: t[k] for k in kept if k in t} for t in tasks), base)
+    return transaction((_bare(task) for task in tasks), base)
+
+
+def _bare(task: Resource) -> Resource:
+    kept = ("resourceType", "id", "status", "intent")
+    bare = {key: task[key] for key in kept if key in task}
+    for key in ("businessStatus", "statusReason"):
+        codings = [
+            {name: coding[name] for name in ("system", "code") if name in coding}
+            for coding in (task.get(key) or {}).get("coding", ())
+        ]
+        if codings:
+            bare[key] = {"coding": codings}
+    return bare
 
 
 def _entry(resource: Resource) -> dict[str, Any]:
@@ -61,7 +74,10 @@ def _entry(resource: Resource) -> dict[str, Any]:
     elif kind in _ONE_IDENTIFIER:
         sent.setdefault("identifier", {"system": RESOURCE_ID, "value": value})
         own = sent["identifier"]
-        url = f"{kind}?identifier={own.get('system', '')}|{own.get('value', '')}"
+        system, number = (
+            quote(str(own.get(key, "")), safe=":/") for key in ("system", "value")
+        )
+        url = f"{kind}?identifier={system}|{number}"
     else:
         sent["identifier"] = [
             *sent.get("identifier", ()),

@@ -27,6 +27,8 @@ IN_PROGRESS = frozenset(
         "monitoring",
     }
 )
+# Rows that carry a reason although their status alone does not ask for one.
+_REASON_NEEDED_BY_ROW = frozenset({19})
 # What each side may change; everything else of the Task belongs to the hub.
 MAY_CHANGE: Mapping[Role, frozenset[str]] = {
     "recipient": frozenset(
@@ -43,12 +45,17 @@ MAY_CHANGE: Mapping[Role, frozenset[str]] = {
     "source": frozenset({"status", "businessStatus", "statusReason", "note", "input"}),
     "hub": frozenset(),
 }
+# The sender adds to a Task; what others wrote there it neither alters nor removes.
+_SOURCE_ADDS = frozenset({"note", "input"})
 _NEVER_COMPARED = frozenset({"meta", "lastModified", "text"})
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row: `number` is workflow.md §3's, `business` the codes it may carry."""
+    """One row: `number` is workflow.md §3's, `business` the codes it may carry.
+
+    None among them: the row needs no business status; one carried over is dropped.
+    """
 
     number: int
     before: frozenset[str]
@@ -77,7 +84,7 @@ def _move(
 
 _WAITING: frozenset[str | None] = frozenset({None, "address-unknown", "awaiting-phone"})
 _ENDS: frozenset[str | None] = frozenset(
-    {None, "unreachable", "person-declined", "provider-unable"}
+    {"unreachable", "person-declined", "provider-unable"}
 )
 _WITHDRAWN: frozenset[str | None] = frozenset({"consent-withdrawn"})
 
@@ -197,31 +204,71 @@ def check_move(
     `roles` are those the actor has towards this Task. `has_records` says that the
     recipient already recorded something in the case (move 19).
     """
+    if not roles:
+        return [issue("HUB-REF-002", "Task", who="送り手と受け手")]
     if _is_annotation(before, after):
-        return _fields(before, after, roles)
+        return _annotation_issues(before, after, roles)
     move = find_move(before, after)
     if move is None:
-        return [
-            issue(
-                "HUB-REF-001",
-                "Task.status",
-                before=_state(before),
-                after=_state(after),
-            )
-        ]
+        return [_no_such_move(before, after)]
     if not roles & move.by:
-        who = "送り手" if move.by == {"source"} else "受け手の窓口"
-        if "hub" in move.by and len(move.by) == 1:
-            who = "ハブ"
-        return [issue("HUB-REF-002", "Task.status", who=who)]
+        return [issue("HUB-REF-002", "Task.status", who=_who(move))]
     found = _fields(before, after, roles & move.by)
-    if move.after in REASON_NEEDED and not after.get("statusReason"):
+    needs_reason = move.after in REASON_NEEDED or move.number in _REASON_NEEDED_BY_ROW
+    if needs_reason and not after.get("statusReason"):
         found.append(issue("HUB-REF-003", "Task.statusReason"))
-    if move.number == 3 and not _added(before, after, "note"):  # noqa: PLR2004
+    if move.number == 3 and not _asks(before, after):  # noqa: PLR2004
         found.append(issue("HUB-REF-009", "Task.note"))
     if move.number == 19 and has_records:  # noqa: PLR2004
         found.append(issue("HUB-REF-008", "Task.status"))
     return found
+
+
+def as_stored(before: Mapping[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The changed Task with its business status made plain.
+
+    One carried over that the new state does not know is dropped (a question that was
+    open, an attempt before the end), and a rejection without any is a decline.
+    """
+    move = None if _is_annotation(before, after) else find_move(before, after)
+    if move is None:
+        return after
+    known = {code for code in move.business if code}
+    codings = [
+        coding
+        for coding in (after.get("businessStatus") or {}).get("coding", ())
+        if coding.get("code") in known
+        or str(coding.get("code", "")).startswith("overdue-")
+    ]
+    if not codings and move.number == 5:  # noqa: PLR2004 - the row of a decline
+        codings = [{"system": BUSINESS_STATUS, "code": "declined"}]
+    stored = {k: v for k, v in after.items() if k != "businessStatus"}
+    if codings:
+        stored["businessStatus"] = {"coding": codings}
+    return stored
+
+
+def _no_such_move(before: Mapping[str, Any], after: Mapping[str, Any]) -> Issue:
+    named = sorted(
+        {
+            code
+            for move in MOVES
+            if before["status"] in move.before and after.get("status") == move.after
+            for code in move.business
+            if code and move.by != {"hub"}
+        }
+    )
+    if named:
+        return issue("HUB-REF-024", "Task.businessStatus", codes=", ".join(named))
+    return issue(
+        "HUB-REF-001", "Task.status", before=_state(before), after=_state(after)
+    )
+
+
+def _who(move: Move) -> str:
+    if move.by == {"source"}:
+        return "送り手"
+    return "ハブ" if move.by == {"hub"} else "受け手の窓口"
 
 
 def _is_annotation(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -233,19 +280,50 @@ def _is_annotation(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     )
 
 
+def _annotation_issues(
+    before: Mapping[str, Any], after: Mapping[str, Any], roles: frozenset[Role]
+) -> list[Issue]:
+    if "recipient" in roles or "hub" in roles:
+        return _fields(before, after, roles)
+    return [*_elements(before, after, _SOURCE_ADDS), *additions_only(before, after)]
+
+
+def additions_only(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Issue]:
+    """Issues where the sender altered or removed a note or an input (move 3)."""
+    return [
+        issue("HUB-REF-004", f"Task.{key}", element=key)
+        for key in sorted(_SOURCE_ADDS)
+        if any(one not in after.get(key, ()) for one in before.get(key, ()))
+    ]
+
+
 def _fields(
     before: Mapping[str, Any], after: Mapping[str, Any], roles: frozenset[Role]
 ) -> list[Issue]:
     allowed: frozenset[str] = frozenset().union(*(MAY_CHANGE[r] for r in roles))
-    changed = {
+    return _elements(before, after, allowed)
+
+
+def _elements(
+    before: Mapping[str, Any], after: Mapping[str, Any], allowed: frozenset[str]
+) -> list[Issue]:
+    return [
+        issue("HUB-REF-004", f"Task.{key}", element=key)
+        for key in sorted(changed_elements(before, after) - allowed)
+    ]
+
+
+def changed_elements(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """The elements that differ, apart from those the hub writes itself."""
+    return {
         key
         for key in before.keys() | after.keys()
         if key not in _NEVER_COMPARED and before.get(key) != after.get(key)
     }
-    return [
-        issue("HUB-REF-004", f"Task.{key}", element=key)
-        for key in sorted(changed - allowed)
-    ]
+
+
+def _asks(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return _added(before, after, "note") or _added(before, after, "output")
 
 
 def _added(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hub.changes import Belonging, By, create
+from hub.changes import Belonging, By, create, update
 from hub.database import Session
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import DataClass
@@ -14,6 +14,14 @@ from hub.fhir.json import Resource
 _ACTIVITY = f"{ROOT}/CodeSystem/referral-move"
 
 
+def move_by_hub(session: Session, hub: By, case: Case, task: Resource) -> Resource:
+    """Store a Task that the hub itself moved, with its Provenance; as stored."""
+    task["lastModified"] = dates.instant(hub.at)
+    stored = update(session, hub, task, patient=case.patient).resource()
+    move_provenance(session, hub, case, stored, hub.actor.organisation)
+    return stored
+
+
 def move_provenance(
     session: Session, by: By, case: Case, task: Resource, agent: str
 ) -> None:
@@ -23,21 +31,24 @@ def move_provenance(
         session,
         by,
         case,
-        target=f"Task/{task['id']}/_history/{version}",
+        targets=[f"Task/{task['id']}/_history/{version}"],
         agent=agent,
         activity=str(task["status"]),
     )
 
 
 def grant_provenance(
-    session: Session, by: By, case: Case, permit: Permit, reason: str
+    session: Session, by: By, case: Case, permit: Permit, reason: str, task: str
 ) -> None:
-    """Record why a recipient may see the case: basis, clause, routing reason."""
+    """Record a new request (moves 1, 8) and why its desk may see the case.
+
+    `task` is the id of the new child Task; the reason names basis, clause, route.
+    """
     _store(
         session,
         by,
         case,
-        target=f"EpisodeOfCare/{case.id}",
+        targets=[f"Task/{task}/_history/1", f"EpisodeOfCare/{case.id}"],
         agent=by.actor.organisation,
         activity="disclose",
         entity=permit.consent,
@@ -51,7 +62,7 @@ def _store(
     by: By,
     case: Case,
     *,
-    target: str,
+    targets: list[str],
     agent: str,
     activity: str,
     entity: str | None = None,
@@ -60,7 +71,7 @@ def _store(
 ) -> None:
     provenance: Resource = {
         "resourceType": "Provenance",
-        "target": [{"reference": target}],
+        "target": [{"reference": target} for target in targets],
         "recorded": dates.instant(by.at),
         "activity": {"coding": [{"system": _ACTIVITY, "code": activity}]},
         "agent": [{"who": {"reference": f"Organization/{agent}"}}],

@@ -5,15 +5,36 @@ from dataclasses import dataclass
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
-from hub.directory.ask import StoredDirectory
-from hub.disclosure import cases
+from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue, require_none
-from hub.referrals.children import desk_of, is_abort, is_child, replaced_by
+from hub.referrals import children
+from hub.referrals.children import desk_in_charge, is_abort, is_child, replaced_by
 from hub.referrals.gates import require_permit
 from hub.referrals.knowledge import Knowledge
-from hub.referrals.moves import ENDED, OPEN, Role, check_move
+from hub.referrals.moves import (
+    ENDED,
+    OPEN,
+    Role,
+    additions_only,
+    as_stored,
+    changed_elements,
+    check_move,
+)
+from hub.store import resources as store
+from hub.store.visibility import hub_sees_all
+
+# What the sender may still take back itself; later it asks with an abort Task.
+_BEFORE_START = ("requested", "received", "accepted")
+_PARENT_ELEMENTS = frozenset({"status", "statusReason", "note", "input"})
+_ABORT_ELEMENTS = frozenset({"status", "statusReason", "note", "output"})
+_ABORT_MOVES = {
+    "requested": ("received", "accepted", "rejected"),
+    "received": ("accepted", "rejected"),
+    "accepted": ("completed",),
+}
+_WITHDRAWN = ("inactive", "rejected", "entered-in-error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +58,27 @@ def place_of(session: Session, task: Resource) -> Place | None:
 
 def require_task_change(
     session: Session, knowledge: Knowledge, by: By, before: Resource, after: Resource
-) -> None:
-    """Raise unless the actor may turn this Task into that one (workflow.md §3)."""
+) -> Resource:
+    """Raise unless the actor may turn this Task into that one (workflow.md §3).
+
+    Returns the Task as it is to be stored (moves.as_stored).
+    """
     actor = by.actor
     place = place_of(session, before)
     if place is None:
-        return
+        return after
     roles = roles_of(session, actor, place, before)
     if place.kind == "child":
         records = _has_records(session, actor, place)
         require_none(check_move(before, after, roles, has_records=records))
+        _require_officer(session, before, after)
+        after = as_stored(before, after)
         _require_gate_b(session, knowledge, by, place.case, before, after)
     elif place.kind == "parent":
         require_none(_parent_issues(before, after, roles))
     else:
         require_none(_abort_issues(before, after, roles))
+    return after
 
 
 def _require_gate_b(
@@ -65,7 +92,7 @@ def _require_gate_b(
     """Acceptance asks consent again, as it stands at this moment."""
     if after["status"] != "accepted" or before["status"] == "accepted":
         return
-    desk = StoredDirectory(session).desk(desk_of(before))
+    desk = desk_in_charge(session, before)
     if desk is None:
         raise FhirError(issue("HUB-REF-018", "Task.owner"))
     onward = replaced_by(before) is not None
@@ -81,11 +108,35 @@ def roles_of(
         found.add("hub")
     if actor.organisation == place.case.source:
         found.add("source")
-    owner = task["owner"]["reference"]
-    desk = StoredDirectory(session).desk(desk_of(task))
-    if owner == actor.reference or (desk and desk.organisation == actor.organisation):
-        found.add("recipient")
+    if place.kind != "parent":
+        desk = desk_in_charge(session, task)
+        if desk is not None and desk.organisation == actor.organisation:
+            found.add("recipient")
     return frozenset(found)
+
+
+def _require_officer(session: Session, before: Resource, after: Resource) -> None:
+    """KG-23: the owner is narrowed to an officer of the desk in charge, or back."""
+    owner = (after.get("owner") or {}).get("reference", "")
+    if owner == (before.get("owner") or {}).get("reference"):
+        return
+    desk = f"HealthcareService/{children.desk_of(before)}"
+    if owner != desk and not _is_officer(session, str(owner), desk):
+        raise FhirError(issue("HUB-REF-025", "Task.owner"))
+
+
+def _is_officer(session: Session, reference: str, desk: str) -> bool:
+    kind, _, id = reference.partition("/")
+    if kind != "PractitionerRole":
+        return False
+    stored = store.read(session, kind, id, hub_sees_all)
+    if stored is None or stored.deleted:
+        return False
+    role = stored.resource()
+    return role.get("active", True) is True and any(
+        service.get("reference") == desk
+        for service in role.get("healthcareService", ())
+    )
 
 
 def require_author(session: Session, actor: Actor, before: Resource) -> None:
@@ -96,10 +147,49 @@ def require_author(session: Session, actor: Actor, before: Resource) -> None:
         raise FhirError(issue("HUB-REF-019", kind))
 
 
-def require_new_task(actor: Actor, task: Resource, case: Case) -> None:
-    """The only Task a client adds to a case is the sender's request to stop."""
+def require_consent_change(
+    session: Session, actor: Actor, before: Resource, after: Resource
+) -> None:
+    """A Consent is its author's; others who take part may only withdraw it."""
+    author = cases.author_of(session, "Consent", before["id"])
+    if author is None or author == actor.organisation:
+        return
+    withdraws = after.get("status") in _WITHDRAWN and changed_elements(
+        before, after
+    ) <= {"status"}
+    if not withdraws or not _takes_part(session, actor, before["id"]):
+        raise FhirError(issue("HUB-CON-016", "Consent"))
+
+
+def _takes_part(session: Session, actor: Actor, consent: str) -> bool:
+    return any(
+        held["role"] in ("source", "recipient")
+        for case in cases.of_resource(session, "Consent", consent)
+        for held in grants.held(session, case.id, actor.organisation)
+    )
+
+
+def require_new_task(
+    session: Session, actor: Actor, task: Resource, case: Case
+) -> None:
+    """The only Task a client adds to a case is the sender's request to stop (16).
+
+    It names the child Task under way as its focus; its owner is that Task's desk,
+    whatever the sender wrote.
+    """
     if not is_abort(task) or actor.organisation != case.source:
         raise FhirError(issue("HUB-REF-002", "Task", who="ハブ"))
+    focus = str((task.get("focus") or {}).get("reference", ""))
+    under_way = {
+        f"Task/{child['id']}": child
+        for child in children.of_case(session, case)
+        if child["status"] in ("in-progress", "on-hold")
+    }
+    stated = task.get("reasonCode") or task.get("statusReason")
+    if focus not in under_way or not stated or task.get("status") != "requested":
+        raise FhirError(issue("HUB-REF-028", "Task.focus"))
+    desk = children.desk_of(under_way[focus])
+    task["owner"] = {"reference": f"HealthcareService/{desk}"}
 
 
 def _parent_issues(
@@ -108,45 +198,53 @@ def _parent_issues(
     """The sender may cancel, recall, answer and annotate the parent; no more."""
     if "source" not in roles:
         return [issue("HUB-REF-002", "Task", who="送り手")]
-    if before["status"] != after.get("status") and (
-        after.get("status") not in ("cancelled", "entered-in-error")
-        or before["status"] in ENDED
-    ):
-        return [
-            issue(
-                "HUB-REF-001",
-                "Task.status",
-                before=before["status"],
-                after=after["status"]
-                if after.get("status") in (*OPEN, *ENDED)
-                else "?",
-            )
-        ]
-    allowed = {"status", "statusReason", "note", "input"}
-    found: list[Issue] = []
-    for key in sorted(before.keys() | after.keys()):
-        if key in allowed or key in ("meta", "lastModified", "text"):
-            continue
-        if before.get(key) != after.get(key):
-            found.append(issue("HUB-REF-004", f"Task.{key}", element=key))
+    found = _parent_move_issues(before, after)
+    found += _only(before, after, _PARENT_ELEMENTS) + additions_only(before, after)
     if after.get("status") != before["status"] and not after.get("statusReason"):
         found.append(issue("HUB-REF-003", "Task.statusReason"))
     return found
 
 
+def _parent_move_issues(before: Resource, after: Resource) -> list[Issue]:
+    status, wanted = before["status"], after.get("status")
+    if wanted == status:
+        if status in OPEN or not changed_elements(before, after):
+            return []
+    elif wanted == "entered-in-error" or (
+        wanted == "cancelled" and status in _BEFORE_START
+    ):
+        return []
+    elif wanted == "cancelled" and status in OPEN:
+        return [issue("HUB-REF-027", "Task.status")]
+    return [_no_such_move(status, wanted)]
+
+
 def _abort_issues(
     before: Resource, after: Resource, roles: frozenset[Role]
 ) -> list[Issue]:
+    """The desk accepts or declines the sender's request to stop."""
     if "recipient" not in roles:
         return [issue("HUB-REF-002", "Task", who="受け手の窓口")]
-    if before["status"] in ENDED or after.get("status") not in (
-        "received",
-        "accepted",
-        "completed",
-        "rejected",
-    ):
-        return [issue("HUB-REF-001", "Task.status", before=before["status"], after="?")]
-    return []
+    status, wanted = before["status"], after.get("status")
+    if wanted != status and wanted not in _ABORT_MOVES.get(status, ()):
+        return [_no_such_move(status, wanted)]
+    found = _only(before, after, _ABORT_ELEMENTS)
+    if wanted == "rejected" and not after.get("statusReason"):
+        found.append(issue("HUB-REF-003", "Task.statusReason"))
+    return found
+
+
+def _only(before: Resource, after: Resource, allowed: frozenset[str]) -> list[Issue]:
+    return [
+        issue("HUB-REF-004", f"Task.{key}", element=key)
+        for key in sorted(changed_elements(before, after) - allowed)
+    ]
+
+
+def _no_such_move(status: str, wanted: object) -> Issue:
+    # What was received may be any text: only known words are said back.
+    shown = wanted if wanted in (*OPEN, *ENDED) else "?"
+    return issue("HUB-REF-001", "Task.status", before=status, after=shown)
 
 
 def _has_records(session: Session, actor: Actor, place: Place) -> bool:

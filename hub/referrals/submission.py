@@ -4,8 +4,8 @@ Everything that can refuse it happens here, so that a refusal leaves nothing beh
 (workflow.md §2, gate A).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from hub.programmes.programme import Programme
 from hub.questionnaires.consent import given
 from hub.questionnaires.form import form
 from hub.questionnaires.response import from_response
+from hub.referrals.children import has_phone_call
+from hub.referrals.facts import codings
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.route import route
 from hub.routing.outcome import Decision
@@ -84,8 +86,10 @@ def check(
     request_ref, request = _one(parts, "ServiceRequest")
     task_ref, task = _one(parts, "Task")
     _require_own(parts, actor, request_ref, request)
-    programme = _programme(session, knowledge, actor, parts, request)
+    programme = _programme(session, knowledge, actor, parts, request, _day(at))
     _require_programme(session, programme, actor, parts, request_ref, request)
+    if programme.phone_call == "required" and not has_phone_call(task):
+        raise FhirError(issue("HUB-REF-026", parts.path(task_ref, "input")))
     patient_ref = _require_one_subject(parts, request_ref, request, task_ref, task)
     form_ref = _form(parts, programme)
     consents = _consents(parts)
@@ -100,6 +104,8 @@ def check(
     decision = route(
         directory, programme, source, parts.resources[patient_ref], request, _day(at)
     )
+    stated = [*codings(request), *_answered(parts.resources[form_ref])]
+    decision = replace(decision, priority=programme.priority(stated))
     desk = _require_desk(parts, request_ref, decision)
     permit = _permit(
         decide(
@@ -149,6 +155,7 @@ def _programme(
     actor: Actor,
     parts: Parts,
     request: Resource,
+    on: date,
 ) -> Programme:
     source = StoredDirectory(session).organisation(actor.organisation)
     form = next((f.get("questionnaire") for _, f in _forms(parts)), None)
@@ -157,6 +164,7 @@ def _programme(
         next(iter(request.get("instantiatesCanonical", ())), None),
         form,
         source.programmes if source else (),
+        on,
     )
 
 
@@ -217,10 +225,23 @@ def _consents(parts: Parts) -> tuple[ConsentFacts, ...]:
     )
 
 
+def _answered(response: Resource) -> Iterator[tuple[str, str]]:
+    """(system, code) of every coded answer of a form, however deep (LL-08)."""
+    for item in response.get("item", ()):
+        yield from _answered(item)
+        for answer in item.get("answer", ()):
+            coding = answer.get("valueCoding") or {}
+            yield coding.get("system", ""), coding.get("code", "")
+            yield from _answered(answer)
+
+
 def _require_agreement_with_sheet(
-    knowledge: Knowledge, parts: Parts, form_ref: str, consents: tuple[Any, ...]
+    knowledge: Knowledge,
+    parts: Parts,
+    form_ref: str,
+    consents: tuple[ConsentFacts, ...],
 ) -> None:
-    """A sheet that says "no consent" beside a Consent that permits: deny (G10)."""
+    """A sheet that names nobody who gave one of the Consents: deny (G10)."""
     response = parts.resources[form_ref]
     questionnaire = knowledge.packages.questionnaire(
         str(response["questionnaire"]).partition("|")[0]
@@ -228,7 +249,10 @@ def _require_agreement_with_sheet(
     if questionnaire is None or not consents:
         return
     shape, answers = form(questionnaire), from_response(response, questionnaire)
-    if answers.get(shape.role("consent") or "") and not given(shape, answers):
+    if not answers.get(shape.role("consent") or ""):
+        return
+    givers = {c.giver for c in consents if c.status == "active"}
+    if not given(shape, answers) & givers:
         raise FhirError(issue("HUB-CON-006", parts.path(form_ref, "item")))
 
 

@@ -52,6 +52,7 @@ def complete(
     task.setdefault("requester", {"reference": by.actor.reference})
     task["lastModified"] = dates.instant(by.at)
     task.setdefault("authoredOn", dates.instant(by.at))
+    task["priority"] = priority_of(submission, task)
     waiting = _waiting(submission, task)
     if waiting:
         task["businessStatus"] = coded(*waiting)
@@ -115,7 +116,8 @@ def ask(
         business=tuple(_waiting(submission, parent)),
         trace="\n".join(step.ja for step in decision.trace),
         onward=(onward.id, onward.name) if onward else None,
-        priority=decision.priority,
+        is_certain=not decision.needs_confirmation,
+        priority=priority_of(submission, parent),
     )
     task = child_task(parent, case.parent_task, case, asked, hub.at)
     stored = create(
@@ -123,14 +125,28 @@ def ask(
     )
     permit = replace(submission.permit, consent=case.consent)
     grant_id = open_grant(session, case.id, permit, "recipient", hub.at)
-    grant_provenance(session, hub, case, permit, asked.trace)
+    grant_provenance(session, hub, case, permit, asked.trace, stored.id)
     child = stored.resource()
     feed.send_referral(
-        session, knowledge, hub, case, child, desk.organisation, grant_id
+        session,
+        knowledge,
+        hub,
+        case,
+        child,
+        desk.organisation,
+        grant_id,
+        permit.classes,
     )
     parent = {**parent, "id": case.parent_task}
     feed.send_status(session, knowledge, hub, case, [parent, child])
     return child
+
+
+def priority_of(submission: Submission, task: Resource) -> str:
+    """Decided by the programme when it has rules (LL-08), else the sender's own."""
+    decided = str(submission.decision.priority)
+    stated = str(task.get("priority", decided))
+    return decided if submission.programme.priorities else stated
 
 
 def _waiting(submission: Submission, parent: Resource) -> list[str]:

@@ -7,15 +7,18 @@ from hub.disclosure import grants
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_FORMER, DataClass
 from hub.disclosure.grants import Permit
+from hub.fhir import dates
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
+from hub.programmes.programme import Programme
 from hub.referrals import children, feed
 from hub.referrals.children import Asked, child_task
 from hub.referrals.gates import require_permit, resource_of
 from hub.referrals.knowledge import Knowledge
-from hub.referrals.moves import OPEN
-from hub.referrals.records import grant_provenance
+from hub.referrals.moves import OPEN, business_status
+from hub.referrals.reach import is_in_class
+from hub.referrals.records import grant_provenance, move_by_hub
 from hub.referrals.route import route
 from hub.routing.facts import Desk
 from hub.routing.outcome import Decision
@@ -31,17 +34,12 @@ def pass_on(
     had the case, the chain is too long, or consent does not cover it (KG-14).
     """
     tasks = children.of_case(session, case)
-    if _has_open_successor(tasks, old):
-        return
-    desk = _receiving_desk(session, old)
-    programme = knowledge.programmes[case.programme]
-    if desk.id in children.desks(tasks):
-        raise FhirError(issue("HUB-REF-006", "Task.output"))
-    if len(tasks) >= programme.max_transfers:
-        raise FhirError(
-            issue("HUB-REF-007", "Task.output", limit=programme.max_transfers)
-        )
-    _ask(session, knowledge, hub, case, old, desk, "transfer by the desk in charge")
+    if not _has_open_successor(tasks, old):
+        desk = _receiving_desk(session, old)
+        _require_new_desk(knowledge.programmes[case.programme], tasks, desk)
+        _require_in_class(session, knowledge, case, hub, desk)
+        reason = "transfer by the desk in charge"
+        _ask(session, knowledge, hub, case, old, desk, reason)
     if old["status"] not in OPEN:
         narrow_former(session, hub, case, old)
 
@@ -49,10 +47,18 @@ def pass_on(
 def ask_another(
     session: Session, knowledge: Knowledge, hub: By, case: Case, declined: Resource
 ) -> bool:
-    """After a decline: ask the next desk the router knows, if there is one."""
+    """After a decline: ask the next desk the router knows, if there is one.
+
+    Nobody else is asked while the desk that wanted to pass the case on still has it.
+    """
     tasks = children.of_case(session, case)
-    decision = _route_again(session, knowledge, hub, case, children.desks(tasks))
     narrow_former(session, hub, case, declined, keep=None)
+    if any(task["status"] in OPEN for task in tasks):
+        return False
+    programme = knowledge.programmes[case.programme]
+    if _transfers(tasks) >= programme.max_transfers:
+        return False
+    decision = _route_again(session, knowledge, hub, case, children.desks(tasks))
     if decision.initial is None or decision.initial.id in children.desks(tasks):
         return False
     try:
@@ -65,6 +71,20 @@ def ask_another(
     return True
 
 
+def settle_predecessor(
+    session: Session, hub: By, case: Case, declined: Resource
+) -> None:
+    """The desk asked by a warm transfer declined: the old one is in charge alone."""
+    for task in children.of_case(session, case):
+        if (
+            task["id"] == children.replaced_by(declined)
+            and task["status"] in OPEN
+            and business_status(task) == "transferring"
+        ):
+            del task["businessStatus"]
+            move_by_hub(session, hub, case, task)
+
+
 def narrow_former(
     session: Session,
     hub: By,
@@ -73,46 +93,46 @@ def narrow_former(
     keep: DataClass | None = FOR_FORMER,
 ) -> None:
     """A desk that passed the case on keeps what its monthly report needs (KG-09)."""
-    desk = StoredDirectory(session).desk(children.desk_of(task))
-    if desk is None:
+    desk = children.desk_in_charge(session, task)
+    if desk is None or _still_in_charge(session, case, desk.organisation, task):
         return
     held = grants.held(session, case.id, desk.organisation, hub.at)
-    if any(g["role"] == "recipient" for g in held) and not _still_in_charge(
-        session, case, desk.organisation, task
-    ):
-        grants.close_grants(session, case.id, "transferred", hub.at, desk.organisation)
-        if keep is not None:
-            given = next(g for g in held if g["role"] == "recipient")
-            permit = Permit(
-                given["basis"],
-                desk.organisation,
-                keep,
-                given["consent"],
-                "former recipient: own report to the sender",
-            )
-            grants.open_grant(session, case.id, permit, "former", hub.at)
-
-
-def recall(
-    session: Session, knowledge: Knowledge, hub: By, case: Case, task: Resource
-) -> None:
-    """Tell the holder of a copy that the Task is void (move 18) or cancelled (15)."""
-    desk = StoredDirectory(session).desk(children.desk_of(task))
-    if desk is not None:
-        feed.send_retraction(session, knowledge, hub, case, task, desk.organisation)
+    given = next((g for g in held if g["role"] == "recipient"), None)
+    if given is None:
+        return
+    grants.close_grants(
+        session, case.id, "transferred", hub.at, desk.organisation, "recipient"
+    )
+    if keep is not None:
+        permit = Permit(
+            given["basis"],
+            desk.organisation,
+            keep,
+            given["consent"],
+            "former recipient: own report to the sender",
+            dates.from_micros(given["ends"]) if given["ends"] else None,
+        )
+        grants.open_grant(session, case.id, permit, "former", hub.at)
 
 
 def tell_recipient(
     session: Session, knowledge: Knowledge, hub: By, case: Case, task: Resource
 ) -> None:
     """Bring a changed Task (the sender's answer) to its desk under its grant."""
-    desk = StoredDirectory(session).desk(children.desk_of(task))
+    desk = children.desk_in_charge(session, task)
     if desk is None:
         return
     for held in grants.held(session, case.id, desk.organisation, hub.at):
         if held["role"] == "recipient":
             feed.send_referral(
-                session, knowledge, hub, case, task, desk.organisation, held["id"]
+                session,
+                knowledge,
+                hub,
+                case,
+                task,
+                desk.organisation,
+                held["id"],
+                DataClass(held["classes"]),
             )
             return
 
@@ -133,7 +153,7 @@ def _ask(
     place = Belonging((case.id,), DataClass.STATUS, case.patient)
     stored = create(session, hub, task, place)
     grant_id = grants.open_grant(session, case.id, permit, "recipient", hub.at)
-    grant_provenance(session, hub, case, permit, why)
+    grant_provenance(session, hub, case, permit, why, stored.id)
     feed.send_referral(
         session,
         knowledge,
@@ -142,6 +162,7 @@ def _ask(
         stored.resource(),
         desk.organisation,
         grant_id,
+        permit.classes,
     )
 
 
@@ -153,6 +174,29 @@ def _receiving_desk(session: Session, old: Resource) -> Desk:
     if desk is None:
         raise FhirError(issue("HUB-REF-018", "Task.output"))
     return desk
+
+
+def _require_new_desk(programme: Programme, tasks: list[Resource], desk: Desk) -> None:
+    if desk.id in children.desks(tasks):
+        raise FhirError(issue("HUB-REF-006", "Task.output"))
+    if _transfers(tasks) >= programme.max_transfers:
+        limit = programme.max_transfers
+        raise FhirError(issue("HUB-REF-007", "Task.output", limit=limit))
+
+
+def _transfers(tasks: list[Resource]) -> int:
+    return sum(children.replaced_by(task) is not None for task in tasks)
+
+
+def _require_in_class(
+    session: Session, knowledge: Knowledge, case: Case, hub: By, desk: Desk
+) -> None:
+    """The consent names a class of recipients; a desk outside it needs a new one."""
+    directory = StoredDirectory(session)
+    programme = knowledge.programmes[case.programme]
+    day = hub.at.astimezone(JST).date()
+    if not is_in_class(directory, programme, case.source, desk, day):
+        raise FhirError(issue("HUB-REF-029", "Task.output"))
 
 
 def _route_again(
@@ -174,17 +218,19 @@ def _route_again(
 
 
 def _has_open_successor(tasks: list[Resource], old: Resource) -> bool:
-    return any(children.replaced_by(task) == old["id"] for task in tasks)
+    return any(
+        children.replaced_by(task) == old["id"] and task["status"] in OPEN
+        for task in tasks
+    )
 
 
 def _still_in_charge(
     session: Session, case: Case, organisation: str, left: Resource
 ) -> bool:
-    directory = StoredDirectory(session)
     return any(
         task["id"] != left["id"]
         and task["status"] in OPEN
-        and (desk := directory.desk(children.desk_of(task))) is not None
+        and (desk := children.desk_in_charge(session, task)) is not None
         and desk.organisation == organisation
         for task in children.of_case(session, case)
     )

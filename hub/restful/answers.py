@@ -51,15 +51,24 @@ def of_resource(stored: Stored, status: int = 200) -> Answer:
 
 
 def written(
-    stored: Stored, status: int, base: str, prefers: str | None = None
+    stored: Stored,
+    status: int,
+    base: str,
+    prefers: str | None = None,
+    told: Sequence[Issue] = (),
 ) -> Answer:
-    """The answer to a write; `prefers` is what `Prefer: return=` asked for."""
+    """The answer to a write; `prefers` is what `Prefer: return=` asked for.
+
+    `told` are findings that go with an OperationOutcome: who holds a copy of what
+    was withdrawn.
+    """
     location = f"{base}/{stored.reference}/_history/{stored.version}"
     headers = version_headers(stored, location)
     if prefers == "minimal":
         return Answer(status, headers=headers)
     if prefers == "OperationOutcome":
-        done = operation_outcome([issue("HUB-REST-027", severity="information")])
+        stored_it = issue("HUB-REST-027", severity="information")
+        done = operation_outcome([stored_it, *told])
         return Answer(status, encode(done), headers)
     return Answer(status, stored.body, headers)
 

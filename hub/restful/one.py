@@ -16,10 +16,14 @@ from hub.disclosure.grants import visible_to
 from hub.fhir import dates, references
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
-from hub.referrals.advance import after_task
-from hub.referrals.rules import require_author, require_new_task, require_task_change
+from hub.referrals.advance import after_new_task, after_task
+from hub.referrals.rules import (
+    require_author,
+    require_consent_change,
+    require_new_task,
+    require_task_change,
+)
 from hub.referrals.withdraw import after_consent
-from hub.restful.aborts import complete_abort
 from hub.restful.call import require_interaction
 from hub.restful.checks import require_rules, require_valid
 from hub.restful.hub import Hub
@@ -69,6 +73,8 @@ def create_one(
         cases.keep_draft(session, key, by.actor.organisation, expires)
     elif kind == "Consent":
         after_consent(session, hub.knowledge, by, stored.resource())
+    elif kind == "Task":
+        after_new_task(session, hub.knowledge, by, stored.resource())
     return stored
 
 
@@ -94,7 +100,7 @@ def update_one(
     if not is_linked:
         Linker(hub, session, by.actor, {}).link(resource, kind, is_new=False)
     old = before.resource()
-    _require_change(hub, session, by, old, resource)
+    resource = _require_change(hub, session, by, old, resource)
     patient = patient_of(session, kind, id)
     stored = changes.update(
         session,
@@ -156,8 +162,7 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
         if case.closed_at is not None:
             raise FhirError(issue("HUB-REF-023", kind))
         if kind == "Task":
-            require_new_task(by.actor, resource, case)
-            complete_abort(session, resource, case)
+            require_new_task(session, by.actor, resource, case)
         require_about(resource, case.patient)
         by_recipient = by.actor.organisation != case.source
         data_class = class_of(resource, by_recipient=by_recipient)
@@ -169,18 +174,24 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
 
 def _require_change(
     hub: Hub, session: Session, by: By, old: Resource, resource: Resource
-) -> None:
-    """Who may change what: a Task's moves, a case resource its author's."""
+) -> Resource:
+    """Who may change what: a Task's moves, a case resource its author's.
+
+    Returns the resource as it is to be stored.
+    """
     kind = resource["resourceType"]
     if kind == "Task":
         if not (resource.get("owner") or {}).get("reference"):
             raise FhirError(issue("HUB-REF-004", "Task.owner", element="owner"))
-        require_task_change(session, hub.knowledge, by, old, resource)
+        resource = require_task_change(session, hub.knowledge, by, old, resource)
         resource["lastModified"] = dates.instant(by.at)
-    elif kind not in (*DIRECTORY_TYPES, "Consent"):
+    elif kind == "Consent":
+        require_consent_change(session, by.actor, old, resource)
+    elif kind not in DIRECTORY_TYPES:
         require_author(session, by.actor, old)
     for case in cases.of_resource(session, kind, resource["id"]):
         require_about(resource, case.patient)
+    return resource
 
 
 def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) -> Stored:

@@ -2,9 +2,11 @@
 
 from hub.actor import Actor
 from hub.changes import By
+from hub.database import Session
 from hub.fhir.json import Resource, decode, decode_value
-from hub.fhir.outcome import FhirError, issue
+from hub.fhir.outcome import FhirError, Issue, issue
 from hub.fhir.search import TRANSPORT
+from hub.referrals import withdraw
 from hub.restful import answers, replay
 from hub.restful.answers import JSON_PATCH, Answer
 from hub.restful.call import (
@@ -24,6 +26,7 @@ from hub.restful.one import (
     update_one,
 )
 from hub.restful.visible import record_read, require_visible
+from hub.store.resources import Stored
 
 
 def create(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -50,8 +53,9 @@ def create(hub: Hub, actor: Actor, call: Call) -> Answer:
                 return answers.written(found, 200, hub.base, call.prefers)
         stored = create_one(hub, session, by, resource)
         replay.keep_created(session, actor, key, call.body, stored, by.at)
+        told = _told(session, call, stored)
     hub.wake()
-    return answers.written(stored, 201, hub.base, call.prefers)
+    return answers.written(stored, 201, hub.base, call.prefers, told)
 
 
 def update(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -63,8 +67,10 @@ def update(hub: Hub, actor: Actor, call: Call) -> Answer:
         raise FhirError(issue("HUB-REST-011", f"{call.resource_type}.id"))
     with hub.database.transaction() as session:
         stored, created = update_one(hub, session, By(actor), resource, call.if_match)
+        told = _told(session, call, stored)
     hub.wake()
-    return answers.written(stored, 201 if created else 200, hub.base, call.prefers)
+    status = 201 if created else 200
+    return answers.written(stored, status, hub.base, call.prefers, told)
 
 
 def conditional_update(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -97,8 +103,9 @@ def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
         before = require_visible(session, actor, call.resource_type, call.id)
         by = By(actor)
         stored = patch_one(hub, session, by, before, operations, call.if_match)
+        told = _told(session, call, stored)
     hub.wake()
-    return answers.written(stored, 200, hub.base, call.prefers)
+    return answers.written(stored, 200, hub.base, call.prefers, told)
 
 
 def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -119,3 +126,10 @@ def _body(hub: Hub, call: Call) -> Resource:
     if resource["resourceType"] != call.resource_type:
         raise FhirError(issue("HUB-REST-011", "resourceType"))
     return resource
+
+
+def _told(session: Session, call: Call, stored: Stored) -> list[Issue]:
+    """What goes with `Prefer: return=OperationOutcome` besides that it is stored."""
+    if call.prefers != "OperationOutcome" or stored.type != "Consent":
+        return []
+    return withdraw.told(session, stored.resource())

@@ -41,6 +41,8 @@ def _fault(rule: Rule, facts: Facts, agreement: Agreement) -> tuple[str, str] | 
         return "は有効化されていません", "is not active"
     if not is_valid(agreement, facts.on):
         return "は基準日に有効ではありません", "is not valid on that day"
+    if agreement.desk.id in facts.left:
+        return "はすでに引き受けられないと答えています", "already declined or left it"
     return None
 
 
