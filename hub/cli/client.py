@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from hub.cli.opening import local_settings, opened
-from hub.cli.said import out, print_problem
+from hub.cli.opening import local_settings, opened, refuse
+from hub.cli.said import out, print_json, print_problem
 
 app = typer.Typer(help="OAuthクライアントの登録 / OAuth clients.", no_args_is_help=True)
 
@@ -34,7 +35,9 @@ def add(
     client_id: Annotated[
         str | None, typer.Option(help="指定しなければ自動 / random if not given.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="JSONで出力")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="JSONで出力 / as JSON.")
+    ] = False,
 ) -> None:
     """クライアントを登録し、client_id を表示する / Register a client."""
     from hub.directory.ask import StoredDirectory
@@ -47,8 +50,8 @@ def add(
         if StoredDirectory(session).organisation(organization) is None:
             print_problem(
                 f"組織 {organization} はディレクトリにありません。"
-                "tsunagi directory show で確かめてください。"
-                " / No such organisation in the directory."
+                "tsunagi directory show で確かめてください。",
+                "No such organisation in the directory: see `tsunagi directory show`.",
             )
             raise typer.Exit(1)
         made = clients.register(
@@ -63,14 +66,12 @@ def add(
             client_id=client_id,
         )
     if json_:
-        out.print_json(
-            json.dumps(
-                {
-                    "client_id": made.client_id,
-                    "organization": made.organisation,
-                    "scope": made.scopes,
-                }
-            )
+        print_json(
+            {
+                "client_id": made.client_id,
+                "organization": made.organisation,
+                "scope": made.scopes,
+            }
         )
         return
     out.print(made.client_id, markup=False)
@@ -78,7 +79,9 @@ def add(
 
 @app.command("list")
 def list_(
-    json_: Annotated[bool, typer.Option("--json", help="JSONで出力")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="JSONで出力 / as JSON.")
+    ] = False,
 ) -> None:
     """登録済みのクライアント / All clients."""
     from hub.smart import clients
@@ -96,18 +99,20 @@ def list_(
             }
             for c in found
         ]
-        out.print_json(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     table = Table("client_id", "organization", "name", "roles", "enabled")
     for c in found:
         enabled = "○" if c.enabled else "×"
         roles = ", ".join(sorted(c.roles))
-        table.add_row(c.client_id, c.organisation, c.name, roles, enabled)
+        table.add_row(c.client_id, c.organisation, escape(c.name), roles, enabled)
     out.print(table)
 
 
 @app.command()
-def disable(client_id: str) -> None:
+def disable(
+    client_id: Annotated[str, typer.Argument(help="止めるクライアント / which.")],
+) -> None:
     """クライアントを止める（トークンもすぐ無効） / Stop a client at once."""
     from hub.smart import clients
 
@@ -117,12 +122,14 @@ def disable(client_id: str) -> None:
 
 
 def _read_jwks(path: Path) -> dict[str, object]:
+    """A JWKS, or one JWK, from a file; what is in it is checked at registration."""
     try:
-        read = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        print_problem(
-            "公開鍵のファイルを読めません。JWKS（JSON）のパスかURLを指定してください。"
-            " / The JWKS file cannot be read."
+        read = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        refuse(
+            "公開鍵のファイルを読めません。JWKS（JSON）のパスかURLを指定してください。",
+            "The JWKS file cannot be read: name a JSON file or a URL.",
         )
-        raise typer.Exit(2) from None
+    if not isinstance(read, dict):
+        return {"keys": read}
     return read if "keys" in read else {"keys": [read]}

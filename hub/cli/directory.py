@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened
-from hub.cli.said import out
+from hub.cli.said import out, print_problem
 
 app = typer.Typer(help="組織・窓口・管轄 / the directory.", no_args_is_help=True)
 
@@ -16,7 +16,9 @@ app = typer.Typer(help="組織・窓口・管轄 / the directory.", no_args_is_h
 def import_(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="ディレクトリのフォルダ（省くと付属のもの）"),
+        typer.Argument(
+            help="ディレクトリのフォルダ（省くと付属のもの） / folder of CSV files."
+        ),
     ] = None,
 ) -> None:
     """フォルダのCSVから取り込む。何度行っても同じ結果 / Import; repeatable."""
@@ -31,7 +33,8 @@ def import_(
 @app.command()
 def show(
     organization: Annotated[
-        str | None, typer.Argument(help="組織のコード（省くと一覧）")
+        str | None,
+        typer.Argument(help="組織のコード（省くと一覧） / organization code."),
     ] = None,
 ) -> None:
     """組織と窓口を表示する / Show organisations and desks."""
@@ -56,5 +59,20 @@ def show(
                 endpoint.address if endpoint else "",
             )
     if not found:
+        _say_none(organization)
         raise typer.Exit(1)
     out.print(table)
+
+
+def _say_none(organization: str | None) -> None:
+    if organization is None:
+        print_problem(
+            "ディレクトリは空です。tsunagi directory import で取り込んでください。",
+            "The directory is empty: run `tsunagi directory import`.",
+        )
+        return
+    print_problem(
+        f"組織 {organization} はディレクトリにありません。"
+        "tsunagi directory show で一覧を確かめてください。",
+        "No such organisation: `tsunagi directory show` lists them.",
+    )

@@ -1,64 +1,25 @@
-"""tsunagi client key | token: what a newcomer needs to speak to a hub by hand."""
+"""tsunagi keys: make the hub's own keys where they are missing."""
 
-import json
-import os
-import secrets
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from hub.cli.said import out, print_problem
-
-# More than any client has: the answer is what is registered.
-_EVERYTHING = "system/*.cruds system/AuditEvent.rs"
+from hub.cli.opening import local_settings
+from hub.cli.said import out
 
 
-def key(
-    file: Annotated[Path, typer.Argument(help="秘密鍵を書くファイル（JWK）")],
-) -> None:
-    """鍵の組を作る。公開鍵は FILE に .public を挟んだ名前 / Make a key pair."""
-    from joserfc.jwk import ECKey
+def make() -> None:
+    """ハブの鍵のうち、ないものを作る / Make the hub's keys that are missing.
 
-    if file.exists():
-        print_problem(f"{file} はすでにあります。上書きしません / exists already.")
-        raise typer.Exit(1)
-    made = ECKey.generate_key("P-384", {"kid": secrets.token_hex(8), "use": "sig"})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # Nobody else on the machine may read a private key, not even for a moment.
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as private:
-        json.dump(made.as_dict(private=True), private)
-    public = file.with_suffix(f".public{file.suffix}")
-    public.write_text(json.dumps({"keys": [made.as_dict(private=False)]}))
-    out.print(f"{file}\n{public}", markup=False)
+    署名鍵（TSUNAGI_SIGNING_KEY）と監査の鍵（TSUNAGI_AUDIT_KEY）を、設定された場所に作ります。
+    すでにある鍵は変えません。 / An existing key is kept as it is.
+    """
+    from hub.audit.checkpoint import load_key
+    from hub.running.parts import audit_key_path
+    from hub.smart.signing import FILE_NAME, signing_keys
 
-
-def token(
-    client_id: Annotated[str, typer.Argument(help="client_id")],
-    key_file: Annotated[Path, typer.Option("--key", help="秘密鍵のファイル（JWK）")],
-    url: Annotated[
-        str, typer.Option(help="ハブのURL / the hub's base URL")
-    ] = "http://127.0.0.1:8080",
-    scope: Annotated[str, typer.Option(help="scope")] = _EVERYTHING,
-) -> None:
-    """動いているハブからアクセストークンを取る / Get a token from a running hub."""
-    from hub.delivery.fetch import FetchError
-    from hub.demo.client import HubClient, RefusedError
-
-    try:
-        jwk = json.loads(key_file.read_text("utf-8"))
-        client = HubClient(f"{url.rstrip('/')}/fhir/R4", client_id, jwk, scope=scope)
-        out.print(client.token(), markup=False)
-    except (OSError, ValueError, KeyError):
-        print_problem("鍵のファイルを読めません / the key file cannot be read.")
-        raise typer.Exit(2) from None
-    except FetchError:
-        print_problem(f"{url} に接続できません / no hub answers there.")
-        raise typer.Exit(1) from None
-    except RefusedError as error:
-        print_problem(
-            f"ハブが断りました（{error.status}）。client_id と鍵を確かめてください。"
-            " / The hub refused: check client_id and key."
-        )
-        raise typer.Exit(1) from None
+    settings = local_settings().model_copy(update={"dev": True})
+    signing = settings.signing_key or settings.state / FILE_NAME
+    audit = audit_key_path(settings)
+    was_there = {path: path.exists() for path in (signing, audit)}
+    signing_keys(settings)
+    load_key(audit, create=True)
+    for path, kept in was_there.items():
+        said = "そのまま / kept" if kept else "作成 / made"
+        out.print(f"{path}  {said}", markup=False)

@@ -1,14 +1,16 @@
 """What every command needs first: the settings and a database that is up to date."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hub.cli.said import print_problem
 from hub.database import Database
-from hub.migrations import is_current
+from hub.migrations import head, revision
 from hub.settings import Settings
 
 
@@ -28,30 +30,91 @@ def local_settings() -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """A database whose schema is current; else say `tsunagi migrate` and exit 2."""
-    database = Database(settings.database_url)
+def connected(settings: Settings) -> Iterator[Database]:
+    """A database that answers, whatever its schema; else say why not and exit 2."""
     try:
-        current = is_current(database)
-    except OperationalError:
-        print_problem(
-            "データベースに接続できません。TSUNAGI_DATABASE_URL を確かめてください。"
-            " / The database cannot be reached: check TSUNAGI_DATABASE_URL."
+        database = Database(settings.database_url)
+    except (ArgumentError, ImportError):
+        refuse(
+            "TSUNAGI_DATABASE_URL を読めません。sqlite:///ファイル か"
+            " postgresql://利用者@ホスト/名前 の形で指定してください。",
+            "TSUNAGI_DATABASE_URL cannot be read: use sqlite:///FILE or"
+            " postgresql://USER@HOST/NAME.",
         )
-        raise typer.Exit(2) from None
-    if not current:
-        print_problem(
-            "データベースの準備ができていません。tsunagi migrate を実行してください。"
-            " / Run `tsunagi migrate` first."
-        )
-        raise typer.Exit(2)
     try:
+        _require_answer(database)
         yield database
     finally:
         database.close()
 
 
-def _has_base_url() -> bool:
-    import os
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """A database whose schema is current; else say `tsunagi migrate` and exit 2."""
+    with connected(settings) as database:
+        if revision(database) != head():
+            require_not_newer(database)
+            refuse(
+                "データベースが未準備です。tsunagi migrate を実行してください。",
+                "The database is not ready: run `tsunagi migrate` first.",
+            )
+        yield database
 
+
+def require_not_newer(database: Database) -> None:
+    """Refuse a schema that a newer version of the hub has made."""
+    found = revision(database)
+    if found is not None and found > head():
+        refuse(
+            f"データベース（{found}）はこのハブ（{head()}）より新しい形です。"
+            "新しいハブを使ってください。",
+            f"The database ({found}) is newer than this hub ({head()}): use a newer"
+            " hub.",
+        )
+
+
+def require_keys(settings: Settings) -> None:
+    """Refuse to start without the hub's own keys; with `--dev` they are made."""
+    from hub.audit.checkpoint import load_key
+    from hub.running.parts import audit_key_path
+    from hub.smart.signing import signing_keys
+
+    signing_keys(settings)
+    path = audit_key_path(settings)
+    if not settings.dev and not path.is_file():
+        refuse(
+            f"監査ログの署名鍵 {path} がありません。tsunagi keys で作るか、"
+            "TSUNAGI_AUDIT_KEY に場所を指定してください。",
+            f"The audit signing key {path} is missing: make it with `tsunagi keys`,"
+            " or name its place in TSUNAGI_AUDIT_KEY.",
+        )
+    try:
+        load_key(path, create=settings.dev)
+    except (ValueError, TypeError):
+        refuse(
+            f"{path} は Ed25519 の秘密鍵（PEM、パスワードなし）ではありません。",
+            f"{path} is not an Ed25519 private key (PEM, without a password).",
+        )
+
+
+def refuse(japanese: str, english: str) -> NoReturn:
+    """Say what is wrong with usage or settings and exit 2."""
+    print_problem(japanese, english)
+    raise typer.Exit(2)
+
+
+def _require_answer(database: Database) -> None:
+    try:
+        revision(database)
+    except DBAPIError:
+        # The driver's own sentence may quote the URL with its password.
+        refuse(
+            "データベースに接続できないか、読み書きできません。"
+            "TSUNAGI_DATABASE_URL とデータベースの状態を確かめてください。",
+            "The database cannot be reached, read or written: check"
+            " TSUNAGI_DATABASE_URL and that the database runs.",
+        )
+
+
+def _has_base_url() -> bool:
     return bool(os.environ.get("TSUNAGI_BASE_URL"))

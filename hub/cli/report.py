@@ -21,14 +21,26 @@ def _group() -> None:
 @app.command()
 def monthly(
     month: Annotated[
-        str | None, typer.Option(help="情報提供年月 YYYY-MM（省くと先月）")
+        str | None,
+        typer.Option(
+            help="情報提供年月 YYYY-MM（省くと先月） / month, last one if left out."
+        ),
     ] = None,
-    centre: Annotated[str | None, typer.Option(help="保健所などの組織コード")] = None,
-    hospital: Annotated[str | None, typer.Option(help="医療機関の組織コード")] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="保健所などの組織コード / centre.")
+    ] = None,
+    hospital: Annotated[
+        str | None, typer.Option(help="医療機関の組織コード / hospital.")
+    ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="PDFとFHIR文書を書くフォルダ")
+        Path | None,
+        typer.Option(
+            "--out", help="PDFとFHIR文書を書くフォルダ / folder for the files."
+        ),
     ] = None,
-    send: Annotated[bool, typer.Option(help="医療機関へ送る（配送に積む）")] = True,
+    send: Annotated[
+        bool, typer.Option(help="医療機関へ送る（配送に積む） / queue for delivery.")
+    ] = True,
 ) -> None:
     """月次の連絡票（様式5）を、保健所×医療機関ごとに作る / Monthly reports."""
     from hub import audit
@@ -67,5 +79,8 @@ def monthly(
                 one.report.number,
                 one.message or "―",
             )
+    if not made:
+        out.print("作る連絡票はありません / no report to make")
+        return
     out.print(table)
     out.print(f"{folder or settings.state / 'reports'}", markup=False)

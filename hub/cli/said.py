@@ -1,8 +1,12 @@
 """How the command line speaks: findings to stderr, results to stdout."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 
 from hub.fhir.outcome import Issue
 
@@ -16,12 +20,20 @@ def print_issues(issues: Iterable[Issue]) -> None:
         place = found.expression or ""
         if found.row is not None:
             place = f"{found.row}行目" + (f"・{found.column}" if found.column else "")
-        head = f"{found.id} {place}".strip()
-        err.print(f"[bold red]{head}[/] {found.text}\n    {found.english}", markup=True)
+        head = escape(f"{found.id} {place}".strip())
+        style = "bold red" if found.severity in ("fatal", "error") else "yellow"
+        err.print(f"[{style}]{head}[/] {escape(found.text)}")
+        err.print(f"    {found.english}", markup=False)
         if found.kind.fix:
             err.print(f"    → {found.kind.fix}", markup=False)
 
 
-def print_problem(sentence: str) -> None:
-    """A sentence that says what to do."""
-    err.print(f"[bold red]✗[/] {sentence}")
+def print_problem(japanese: str, english: str) -> None:
+    """What is wrong and what to do."""
+    err.print(f"[bold red]✗[/] {escape(japanese)}")
+    err.print(f"    {english}", markup=False)
+
+
+def print_json(value: Any) -> None:
+    """JSON to stdout, and nothing that is not JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

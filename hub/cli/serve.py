@@ -1,52 +1,96 @@
 """tsunagi serve | work | migrate | demo."""
 
+import errno
 import signal
+import socket
 import threading
-from contextlib import ExitStack
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from hub.cli.opening import local_settings, opened, read_settings
-from hub.cli.said import out, print_problem
+from hub.cli.opening import (
+    connected,
+    local_settings,
+    opened,
+    read_settings,
+    refuse,
+    require_keys,
+    require_not_newer,
+)
+from hub.cli.said import out
 from hub.database import Database
 from hub.settings import Settings
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Dev = Annotated[
     bool, typer.Option("--dev", help="手元で試す: 準備も自動で行う / local use.")
 ]
 
 
+class Language(StrEnum):
+    """In which language the demonstration speaks."""
+
+    ja = "ja"
+    en = "en"
+
+
 def serve(
     dev: Dev = False,
-    host: Annotated[str, typer.Option(help="待ち受けるアドレス")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="待ち受けるポート")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="待ち受けるアドレス / address to listen at.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="待ち受けるポート（0=空き） / port, 0 for a free one.",
+        ),
+    ] = 8080,
 ) -> None:
-    """APIと配送を動かす / Run the API and, unless TSUNAGI_WORKER=false, the worker."""
+    """APIと配送を動かす / Run the API and the worker.
+
+    TSUNAGI_WORKER=false では API だけ（配送は tsunagi work）。
+    SIGTERM か Ctrl-C で、途中の処理を終えて止まる。 / Stops in order on SIGTERM.
+    """
+    from hub.logs import set_up
+
+    with _leaving_on_signals(), _listening(host, port) as listener:
+        settings = read_settings(dev=dev, port=listener.getsockname()[1])
+        set_up(dev=settings.dev)
+        require_keys(settings)
+        if settings.dev:
+            from hub.running.prepare import prepare
+
+            with connected(settings) as database:
+                require_not_newer(database)
+            prepare(settings)
+        with opened(settings) as database:
+            require_durable(settings, database)
+            _serve(settings, database, listener)
+
+
+def _serve(settings: Settings, database: Database, listener: socket.socket) -> None:
+    """Answer until a signal comes; then worker, sealer and checkpoints end."""
     import uvicorn
 
     from hub.app import create_app
-    from hub.logs import set_up
     from hub.running.parts import delivering, make_worker, sealing
-    from hub.running.prepare import prepare
 
-    settings = read_settings(dev=dev, port=port)
-    set_up(dev=settings.dev)
-    if settings.dev:
-        prepare(settings)
-    with opened(settings) as database, ExitStack() as stack:
-        require_durable(settings, database)
+    with ExitStack() as stack:
         stack.enter_context(sealing(settings, database))
         wake = _nothing
         if settings.worker:
             worker = make_worker(settings, database)
             stack.enter_context(delivering(worker))
             wake = worker.wake.set
-        app = create_app(settings, database, wake)
         config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
+            create_app(settings, database, wake),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -54,7 +98,7 @@ def serve(
             timeout_graceful_shutdown=10,
         )
         out.print(f"つなぎハブ {settings.fhir_base}", markup=False)
-        uvicorn.Server(config).run()
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def work(dev: Dev = False) -> None:
@@ -62,24 +106,25 @@ def work(dev: Dev = False) -> None:
     from hub.logs import set_up
     from hub.running.parts import make_worker, sealing
 
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
     settings = read_settings(dev=dev)
     set_up(dev=settings.dev)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as database, sealing(settings, database):
-        make_worker(settings, database).run(stop)
+    require_keys(settings)
+    with opened(settings) as database:
+        require_durable(settings, database)
+        with sealing(settings, database):
+            make_worker(settings, database).run(stop)
 
 
 def migrate() -> None:
-    """データベースを最新の形にする / Bring the database schema up to date."""
+    """データベースを最新の形にする / Bring the schema up to date; repeatable."""
     from hub.migrations import upgrade
 
-    database = Database(local_settings().database_url)
-    try:
+    with connected(local_settings()) as database:
+        require_not_newer(database)
         revision = upgrade(database)
-    finally:
-        database.close()
     out.print(f"データベースは最新です / schema {revision}")
 
 
@@ -87,13 +132,21 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="終わったら止める / stop at the end.")
     ] = False,
-    lang: Annotated[str, typer.Option(help="ja | en")] = "ja",
-    port: Annotated[int, typer.Option(help="ハブのポート（0=空き）")] = 0,
+    lang: Annotated[Language, typer.Option(help="言葉 / language.")] = Language.ja,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="ハブのポート（0=空き） / port, 0 for a free one."
+        ),
+    ] = 0,
 ) -> None:
     """作り物の三人で、紹介から連絡票までを実際に動かす / Play the whole story."""
     from hub.demo.story import play
 
-    raise typer.Exit(play(once=once, lang=lang, port=port))
+    if port:
+        with _listening("127.0.0.1", port):
+            pass  # the hub is started later, as a process of its own
+    raise typer.Exit(play(once=once, lang=lang.value, port=port))
 
 
 def require_durable(settings: Settings, database: Database) -> None:
@@ -101,12 +154,50 @@ def require_durable(settings: Settings, database: Database) -> None:
     weak = database.weaknesses()
     if weak and not settings.dev:
         names = ", ".join(weak)
-        print_problem(
+        refuse(
             f"PostgreSQL の設定 {names} が off です。"
-            "受け付けた紹介を失うおそれがあるため起動しません。on にしてください。"
-            f" / Refusing to start: {names} must not be off."
+            "受け付けた紹介を失うおそれがあるため起動しません。on にしてください。",
+            f"Refusing to start: {names} must not be off.",
         )
-        raise typer.Exit(2)
+
+
+@contextmanager
+def _leaving_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGINT leave the block, once: what is in it ends in order, exit 0.
+
+    The server has handlers of its own while it runs and then raises the signal again;
+    with Python's default that would kill the process before the worker has ended.
+    """
+
+    def leave(*_: Any) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    for number in _SIGNALS:
+        signal.signal(number, leave)
+    yield
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket, taken before anything is prepared; else say why not."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(found[4][:2], family=found[0], backlog=2048)
+    except OSError as error:
+        in_use = error.errno == errno.EADDRINUSE
+        refuse(
+            f"ポート {port} は使われています。--port で別の番号を指定してください。"
+            if in_use
+            else f"{host}:{port} で待ち受けられません。--host と --port を"
+            "確かめてください。",
+            f"Port {port} is in use: choose another with --port."
+            if in_use
+            else f"Cannot listen at {host}:{port}: check --host and --port.",
+        )
+    with listener:
+        yield listener
 
 
 def _nothing() -> None:

@@ -16,6 +16,8 @@ from hub.settings import Settings
 from hub.smart.signing import signing_keys
 from hub.worker import Worker
 
+_GRACE = 10.0  # seconds; who stops a service seldom waits longer before killing it
+
 
 def checkpoints_path(settings: Settings) -> Path:
     """Where signed checkpoints are appended: outside the database."""
@@ -51,21 +53,29 @@ def make_worker(settings: Settings, database: Database) -> Worker:
 
 @contextmanager
 def sealing(settings: Settings, database: Database) -> Iterator[None]:
-    """Seal the audit log within a second and anchor it, while inside."""
+    """Seal the audit log within a second and anchor it, while inside and at the end.
+
+    Raises SetBackError when the database is behind its own signed checkpoint.
+    """
     checkpoints = make_checkpoints(settings)
+    checkpoints.anchor(database)
     sealer = Sealer(database, after=lambda: checkpoints.anchor_if_due(database))
     sealer.start()
     try:
         yield
     finally:
         sealer.stop()
+        checkpoints.anchor(database)
 
 
 @contextmanager
 def delivering(worker: Worker) -> Iterator[None]:
-    """Deliver in the background, while inside."""
+    """Deliver in the background, while inside; a send under way has `_GRACE` to end.
+
+    What is not done by then is taken over when its lease runs out.
+    """
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(stop,), name="worker")
+    thread = threading.Thread(target=worker.run, args=(stop, _GRACE), name="worker")
     thread.start()
     try:
         yield

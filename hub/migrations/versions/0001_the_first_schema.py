@@ -380,6 +380,13 @@ def upgrade() -> None:
         batch_op.create_index('smart_used_assertion_expires_at', ['expires_at'], unique=False)
 
     # ### end Alembic commands ###
+    if op.get_bind().dialect.name == 'postgresql':
+        # As in hub/store/tables.py, where the reason stands.
+        for name, column in (('search_token', 'code'), ('search_reference', 'target_id')):
+            op.execute(
+                f'CREATE STATISTICS {name}_statistics (mcv, dependencies)'
+                f' ON parameter, {column} FROM {name}'
+            )
 
 
 def downgrade() -> None:
