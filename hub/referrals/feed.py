@@ -112,9 +112,7 @@ def _queue(
 
 
 def _contents(session: Session, case: Case) -> list[Resource]:
-    found = []
-    for kind, id in cases.members(session, case.id, SENT_TYPES):
-        stored = store.read(session, kind, id, hub_sees_all)
-        if stored is not None and not stored.deleted:
-            found.append(stored.resource())
-    return sorted(found, key=lambda r: SENT_TYPES.index(r["resourceType"]))
+    members = cases.members(session, case.id, SENT_TYPES)
+    found = store.read_many(session, members, hub_sees_all)
+    sent = [stored.resource() for stored in found if not stored.deleted]
+    return sorted(sent, key=lambda r: SENT_TYPES.index(r["resourceType"]))
