@@ -43,6 +43,8 @@ def send_referral(
 
     A receiver without one polls `Task?owner=…`; nothing is queued for it.
     """
+    if not _has_endpoint(session, organisation):
+        return
     resources = [*_contents(session, case), task]
     body = messages.transaction(resources, knowledge.base)
     _queue(session, by, "referral", case, task, organisation, grant_id, body)
@@ -56,6 +58,8 @@ def send_status(
     tasks: Iterable[Resource],
 ) -> None:
     """Queue the Tasks as they are for the sender, under the sender's own grant."""
+    if not _has_endpoint(session, case.source):
+        return
     for held in grants.held(session, case.id, case.source, by.at):
         if held["role"] == "source":
             shown = list(tasks)
@@ -81,6 +85,8 @@ def send_retraction(
     organisation: str,
 ) -> None:
     """Queue the news that a Task ended, without a grant and without the person."""
+    if not _has_endpoint(session, organisation):
+        return
     body = messages.retraction([task], knowledge.base)
     _queue(session, by, "retraction", case, task, organisation, None, body)
 
@@ -95,8 +101,6 @@ def _queue(
     grant_id: str | None,
     body: bytes,
 ) -> None:
-    if StoredDirectory(session).endpoint_of(organisation) is None:
-        return
     outbox.add(
         session,
         kind=kind,
@@ -109,6 +113,11 @@ def _queue(
         patients=[f"Patient/{case.patient}"],
         at=by.at,
     )
+
+
+def _has_endpoint(session: Session, organisation: str) -> bool:
+    """Asked before a message is made: composing one costs as much as storing it."""
+    return StoredDirectory(session).endpoint_of(organisation) is not None
 
 
 def _contents(session: Session, case: Case) -> list[Resource]:
