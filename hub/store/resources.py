@@ -23,7 +23,7 @@ from hub.store.history import History, history
 from hub.store.stored import Stored, StoredRow, columns, from_row
 from hub.store.tables import resource as current
 from hub.store.tables import resource_version as former
-from hub.store.visibility import Visible
+from hub.store.visibility import Visible, restricted
 
 __all__ = [
     "History",
@@ -146,8 +146,9 @@ def read(
 ) -> Stored | None:
     """The current version, deleted or not; None when absent or not `visible`."""
     flush(session)
-    query = _OF[current].where(visible(current))
-    row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+    query, values = restricted(_OF[current], current, visible)
+    asked = {"type": resource_type, "id": id, **values}
+    row = session.execute(query, asked).one_or_none()
     return from_row(row) if row else None
 
 
