@@ -40,12 +40,12 @@ def test_every_stored_version_is_valid_after_a_referral_ran_its_course(
         knowledge = know(hub.settings)
         bodies = stored_bodies(hub.database)
 
-    found = {
+    faults = {
         body["resourceType"]: errors(validate(body, packages=knowledge.packages))
         for body in bodies
         if errors(validate(body, packages=knowledge.packages))
     }
-    assert found == {}
+    assert not faults
     kinds = {body["resourceType"] for body in bodies}
     assert {"Task", "Provenance", "EpisodeOfCare", "Observation", "AuditEvent"} <= kinds
 

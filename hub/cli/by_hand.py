@@ -21,7 +21,9 @@ def key(
     from joserfc.jwk import ECKey
 
     if file.exists():
-        print_problem(f"{file} はすでにあります。上書きしません。", "It exists already.")
+        print_problem(
+            f"{file} はすでにあります。上書きしません。", "It exists already."
+        )
         raise typer.Exit(1)
     made = ECKey.generate_key("P-384", {"kid": secrets.token_hex(8), "use": "sig"})
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from hub.database import Session
 from hub.directory import resources, tables
@@ -119,8 +119,7 @@ class StoredDirectory:
         self.gazetteer = gazetteer or read_gazetteer(DEFAULT)
 
     def organisation(self, code: str) -> Organisation | None:
-        table = tables.organisations
-        row = self._one(select(table).where(table.c.id == code))
+        row = self._one(_ORGANISATION, code)
         return _organisation(row) if row else None
 
     def organisations(self, kind: str | None = None) -> tuple[Organisation, ...]:
@@ -133,8 +132,7 @@ class StoredDirectory:
         return tuple(sorted(found, key=lambda o: o.code))
 
     def desk(self, id: str) -> Desk | None:
-        table = tables.desks
-        row = self._one(select(table).where(table.c.id == id, table.c.active == 1))
+        row = self._one(_DESK, id)
         return Desk(row.id, row.name, row.organisation) if row else None
 
     def desks_of(self, organisation: str) -> tuple[Desk, ...]:
@@ -149,13 +147,8 @@ class StoredDirectory:
     def jurisdictions(
         self, municipality: str, on: date | None = None
     ) -> tuple[Row, ...]:
-        table, desk = tables.jurisdictions, tables.desks
-        query = (
-            select(table, desk.c.name, desk.c.organisation)
-            .join(desk, desk.c.id == table.c.desk)
-            .where(table.c.municipality == municipality, desk.c.active == 1)
-        )
-        return _ordered([_row(row) for row in self._session.execute(query)], on)
+        rows = self._session.execute(_JURISDICTIONS, {"key": municipality})
+        return _ordered([_row(row) for row in rows], on)
 
     def agreements(
         self, municipality: str, provider: str | None = None
@@ -173,14 +166,7 @@ class StoredDirectory:
         return tuple(sorted(found, key=lambda a: a.id))
 
     def endpoint_of(self, organisation: str) -> Address | None:
-        table = tables.endpoints
-        query = (
-            select(table)
-            .where(table.c.organisation == organisation, table.c.active == 1)
-            .order_by(table.c.id)
-            .limit(1)
-        )
-        row = self._one(query)
+        row = self._one(_ENDPOINT, organisation)
         if row is None:
             return None
         return Address(
@@ -191,8 +177,34 @@ class StoredDirectory:
             payload_types=tuple(row.payload_types.split()),
         )
 
-    def _one(self, query: Any) -> SqlRow[Any] | None:
-        return self._session.execute(query).first()
+    def _one(self, query: Select[Any], key: str) -> SqlRow[Any] | None:
+        return self._session.execute(query, {"key": key}).first()
+
+
+# Built once: making a statement costs more than running it.
+_ORGANISATION = select(tables.organisations).where(
+    tables.organisations.c.id == bindparam("key")
+)
+_DESK = select(tables.desks).where(
+    tables.desks.c.id == bindparam("key"), tables.desks.c.active == 1
+)
+_JURISDICTIONS = (
+    select(tables.jurisdictions, tables.desks.c.name, tables.desks.c.organisation)
+    .join(tables.desks, tables.desks.c.id == tables.jurisdictions.c.desk)
+    .where(
+        tables.jurisdictions.c.municipality == bindparam("key"),
+        tables.desks.c.active == 1,
+    )
+)
+_ENDPOINT = (
+    select(tables.endpoints)
+    .where(
+        tables.endpoints.c.organisation == bindparam("key"),
+        tables.endpoints.c.active == 1,
+    )
+    .order_by(tables.endpoints.c.id)
+    .limit(1)
+)
 
 
 def _ordered(rows: list[Row], on: date | None) -> tuple[Row, ...]:

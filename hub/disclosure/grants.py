@@ -4,7 +4,7 @@ A grant opens only from a Permit and is closed, never deleted (security.md G7).
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     and_,
+    bindparam,
     exists,
     or_,
     select,
-    true,
     update,
 )
 
@@ -25,8 +25,7 @@ from hub.database import Session
 from hub.disclosure.classes import PUBLIC_TYPES, DataClass, codes
 from hub.disclosure.tables import case, case_resource, draft, grant
 from hub.fhir import dates
-
-Visible = Callable[[FromClause], ColumnElement[bool]]
+from hub.store.visibility import Shaped, Visible, hub_sees_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +50,21 @@ def open_grant(
     """Open a grant from a permit; the id of an equal open one when there is one."""
     ends = dates.micros(permit.ends) if permit.ends else None
     row = session.execute(
-        select(grant.c.id).where(
-            grant.c.case_id == case_id,
-            grant.c.organisation == permit.recipient,
-            grant.c.role == role,
-            grant.c.classes == int(permit.classes),
-            grant.c.ends.is_(None) if ends is None else grant.c.ends == ends,
-            _open(grant, dates.micros(at)),
-        )
+        _EQUAL if ends is None else _EQUAL_UNTIL,
+        {
+            "case_id": case_id,
+            "organisation": permit.recipient,
+            "role": role,
+            "classes": int(permit.classes),
+            "ends": ends,
+            "at": dates.micros(at),
+        },
     ).first()
     if row is not None:
         return str(row.id)
     id = str(uuid.uuid4())
     session.execute(
-        grant.insert(),
+        _INSERT,
         {
             "id": id,
             "case_id": case_id,
@@ -120,34 +120,47 @@ def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
     through an open grant of the actor's organisation whose classes hold the
     resource's class; a draft only to its author.
     """
-    moment = dates.micros(at or dates.now())
+    if actor.is_hub:
+        return hub_sees_all
+    return Shaped(
+        _predicate,
+        {"seen_by": actor.organisation, "seen_at": dates.micros(at or dates.now())},
+    )
 
-    def predicate(row: FromClause) -> ColumnElement[bool]:
-        if actor.is_hub:
-            return true()
-        member, given, kept = case_resource.alias(), grant.alias(), draft.alias()
-        granted = exists(
-            select(1)
-            .select_from(member.join(given, given.c.case_id == member.c.case_id))
-            .where(
-                member.c.type == row.c.type,
-                member.c.id == row.c.id,
-                given.c.organisation == actor.organisation,
-                given.c.classes.op("&")(member.c.data_class) != 0,
-                _open(given, moment),
-            )
-        )
-        own_draft = exists(
-            select(1).where(
-                kept.c.type == row.c.type,
-                kept.c.id == row.c.id,
-                kept.c.organisation == actor.organisation,
-                kept.c.expires > moment,
-            )
-        )
-        return or_(row.c.type.in_(PUBLIC_TYPES), granted, own_draft)
 
-    return predicate
+def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool]:
+    """G1 over `row`; `values` are those of `Shaped`, or parameters of these names."""
+    organisation, moment = values["seen_by"], values["seen_at"]
+    member, given, kept = _MEMBER, _GIVEN, _KEPT
+    granted = (
+        select(1)
+        .select_from(_MEMBER_GIVEN)
+        .where(
+            _COVERED,
+            member.c.type == row.c.type,
+            member.c.id == row.c.id,
+            given.c.organisation == organisation,
+            _open(given, moment),
+        )
+    )
+    own_draft = select(1).where(
+        kept.c.type == row.c.type,
+        kept.c.id == row.c.id,
+        kept.c.organisation == organisation,
+        kept.c.expires > moment,
+    )
+    return or_(row.c.type.in_(PUBLIC_TYPES), exists(granted), exists(own_draft))
+
+
+# Nothing else uses these names, so the same alias may stand in every subquery of a
+# statement; making one anew costs more than the query.
+_MEMBER, _GIVEN, _KEPT = (
+    case_resource.alias("seen_member"),
+    grant.alias("seen_grant"),
+    draft.alias("seen_draft"),
+)
+_MEMBER_GIVEN = _MEMBER.join(_GIVEN, _GIVEN.c.case_id == _MEMBER.c.case_id)
+_COVERED = _GIVEN.c.classes.op("&")(_MEMBER.c.data_class) != 0
 
 
 def is_open(session: Session, grant_id: str, at: datetime | None = None) -> bool:
@@ -173,22 +186,17 @@ def held(
     session: Session, case_id: str, organisation: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:
     """Open grants of one organisation on a case: id, role, basis, classes."""
-    found = all_held(session, case_id, at)
-    return [row for row in found if row["organisation"] == organisation]
+    moment = dates.micros(at or dates.now())
+    asked = {"case_id": case_id, "organisation": organisation, "at": moment}
+    return [dict(row) for row in session.execute(_HELD, asked).mappings()]
 
 
 def all_held(
     session: Session, case_id: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:
     """Every open grant on a case, oldest first: id, organisation, role, classes …"""
-    rows = session.execute(
-        select(grant)
-        .where(
-            grant.c.case_id == case_id, _open(grant, dates.micros(at or dates.now()))
-        )
-        .order_by(grant.c.starts, grant.c.id)
-    ).mappings()
-    return [dict(row) for row in rows]
+    asked = {"case_id": case_id, "at": dates.micros(at or dates.now())}
+    return [dict(row) for row in session.execute(_ALL_HELD, asked).mappings()]
 
 
 def recipients(session: Session, case_id: str) -> list[str]:
@@ -245,9 +253,29 @@ def explain(session: Session, case_id: str) -> list[dict[str, Any]]:
     return [{**row, "classes": codes(row["classes"])} for row in rows]
 
 
-def _open(given: FromClause, moment: int) -> ColumnElement[bool]:
+def _open(given: FromClause, moment: Any) -> ColumnElement[bool]:
     return and_(
         given.c.closed_at.is_(None),
         given.c.starts <= moment,
         or_(given.c.ends.is_(None), given.c.ends > moment),
     )
+
+
+# Built once: making a statement costs more than running it.
+_INSERT = grant.insert()
+_SAME = [
+    grant.c[name] == bindparam(name)
+    for name in ("case_id", "organisation", "role", "classes")
+]
+_EQUAL = select(grant.c.id).where(
+    *_SAME, grant.c.ends.is_(None), _open(grant, bindparam("at"))
+)
+_EQUAL_UNTIL = select(grant.c.id).where(
+    *_SAME, grant.c.ends == bindparam("ends"), _open(grant, bindparam("at"))
+)
+_ALL_HELD = (
+    select(grant)
+    .where(grant.c.case_id == bindparam("case_id"), _open(grant, bindparam("at")))
+    .order_by(grant.c.starts, grant.c.id)
+)
+_HELD = _ALL_HELD.where(grant.c.organisation == bindparam("organisation"))

@@ -49,6 +49,8 @@ def send_referral(
 
     A receiver without one polls `Task?owner=…`; nothing is queued for it.
     """
+    if not _has_endpoint(session, organisation):
+        return
     resources = [*_contents(session, case, classes), task]
     body = messages.transaction(resources, knowledge.base)
     _queue(session, by, "referral", case, task, organisation, grant_id, body)
@@ -65,6 +67,8 @@ def send_status(
 
     A sender that may see the status alone (after a withdrawal) gets no more.
     """
+    if not _has_endpoint(session, case.source):
+        return
     for held in grants.held(session, case.id, case.source, by.at):
         if held["role"] == "source":
             shown = list(tasks)
@@ -92,6 +96,8 @@ def send_retraction(
     organisation: str,
 ) -> None:
     """Queue the news that a Task ended, without a grant and without the person."""
+    if not _has_endpoint(session, organisation):
+        return
     body = messages.retraction([task], knowledge.base)
     _queue(session, by, "retraction", case, task, organisation, None, body)
 
@@ -106,8 +112,6 @@ def _queue(
     grant_id: str | None,
     body: bytes,
 ) -> None:
-    if StoredDirectory(session).endpoint_of(organisation) is None:
-        return
     outbox.add(
         session,
         kind=kind,
@@ -122,10 +126,13 @@ def _queue(
     )
 
 
+def _has_endpoint(session: Session, organisation: str) -> bool:
+    """Asked before a message is made: composing one costs as much as storing it."""
+    return StoredDirectory(session).endpoint_of(organisation) is not None
+
+
 def _contents(session: Session, case: Case, given: DataClass) -> list[Resource]:
-    found = []
-    for kind, id in cases.members(session, case.id, SENT_TYPES, given):
-        stored = store.read(session, kind, id, hub_sees_all)
-        if stored is not None and not stored.deleted:
-            found.append(stored.resource())
-    return sorted(found, key=lambda r: SENT_TYPES.index(r["resourceType"]))
+    members = cases.members(session, case.id, SENT_TYPES, given)
+    found = store.read_many(session, members, hub_sees_all)
+    sent = [stored.resource() for stored in found if not stored.deleted]
+    return sorted(sent, key=lambda r: SENT_TYPES.index(r["resourceType"]))

@@ -4,7 +4,6 @@ A message is a transaction of conditional updates, so that the receiver can take
 same message twice and keep one copy: each resource carries the hub's identifier.
 """
 
-import copy
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -26,11 +25,13 @@ def transaction(resources: Iterable[Resource], base: str) -> bytes:
     References among them become `urn:uuid`, so that the receiver may give its own
     ids; all others become absolute under `base`, the hub's FHIR base URL.
     """
-    sent = [copy.deepcopy(resource) for resource in resources]
-    inside = {f"{r['resourceType']}/{r['id']}": f"urn:uuid:{r['id']}" for r in sent}
-    for resource in sent:
-        references.rewrite(resource, lambda ref: inside.get(ref, _absolute(ref, base)))
-    entries = [_entry(resource) for resource in sent]
+    given = list(resources)
+    inside = {f"{r['resourceType']}/{r['id']}": f"urn:uuid:{r['id']}" for r in given}
+
+    def outside(reference: str) -> str:
+        return inside.get(reference) or _absolute(reference, base)
+
+    entries = [_entry(references.rewritten(one, outside)) for one in given]
     return encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
