@@ -167,7 +167,11 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
         by_recipient = by.actor.organisation != case.source
         data_class = class_of(resource, by_recipient=by_recipient)
         return Belonging((case.id,), data_class, case.patient)
-    if hub.settings.keeps_drafts and kind != "Task":
+    if (
+        hub.settings.keeps_drafts
+        and kind != "Task"
+        and not _is_of_a_case(session, resource)
+    ):
         return Belonging()
     raise FhirError(issue("HUB-CON-012", kind))
 
@@ -222,6 +226,12 @@ def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
         if writable:
             return cases.find(session, writable[0])
     return None
+
+
+def _is_of_a_case(session: Session, resource: Resource) -> bool:
+    """True when it speaks of something in a case: then it is nobody's draft."""
+    targets = (references.split(e["reference"]) for _, e in references.walk(resource))
+    return any(cases.of_resource(session, *target) for target in targets if target)
 
 
 def _takes_part(session: Session, case_id: str, organisation: str) -> bool:

@@ -224,11 +224,13 @@ def sent(hub: RunningHub, source: str = HOSPITAL, **over: Any) -> Sent:
 
 
 def refusal(answer: Any) -> tuple[int, list[str]]:
-    """Status and issue ids of a refusal."""
+    """Status and ids of the errors of a refusal (the leaflet comes beside them)."""
     outcome = answer.json()
     assert outcome["resourceType"] == "OperationOutcome", outcome
     return answer.status_code, [
-        i["details"]["coding"][0]["code"] for i in outcome["issue"]
+        i["details"]["coding"][0]["code"]
+        for i in outcome["issue"]
+        if i["severity"] == "error"
     ]
 
 

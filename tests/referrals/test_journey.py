@@ -1,5 +1,7 @@
 """A referral from its submission to its end, over HTTP."""
 
+from typing import Any
+
 import pytest
 
 from hub.fhir import canonical
@@ -37,7 +39,7 @@ def test_a_referral_with_a_consent_reaches_the_centre(hub, centre, givers):
 
 def test_the_whole_way_to_the_end(hub, centre):
     referral = sent(hub)
-    steps = [
+    steps: list[tuple[str, str | None, dict[str, Any]]] = [
         ("received", None, {}),
         (
             "accepted",

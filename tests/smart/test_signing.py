@@ -90,8 +90,10 @@ def test_a_key_without_a_name_gets_its_thumbprint(tmp_path):
     ],
 )
 def test_an_insecure_base_url_stops_the_start(tmp_path, base):
+    # The settings refuse it already; this is the second line of defence.
+    unchecked = Settings.model_construct(base_url=base, dev=False, state=tmp_path)
     with pytest.raises(FhirError, match="HUB-AUTH-026"):
-        require_safe(settings(tmp_path, base_url=base))
+        require_safe(unchecked)
 
 
 def test_authlibs_escape_hatch_stops_the_start(tmp_path, monkeypatch):
