@@ -60,6 +60,15 @@ def postgres_template() -> Iterator[str]:
     _admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def empty_postgres() -> Iterator[str]:
+    """A database of PostgreSQL in which there is nothing, not even a schema."""
+    name = f"tsunagi_empty_{uuid.uuid4().hex[:12]}"
+    _admin(f"CREATE DATABASE {name}")
+    yield _url(name)
+    _admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(params=BACKENDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database of its own; on every backend there is."""

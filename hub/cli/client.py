@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened, refuse
-from hub.cli.said import out, print_json, print_problem
+from hub.cli.said import out, print_json, print_problem, print_table
 
 app = typer.Typer(help="OAuthクライアントの登録 / OAuth clients.", no_args_is_help=True)
 
@@ -106,7 +106,7 @@ def list_(
         enabled = "○" if c.enabled else "×"
         roles = ", ".join(sorted(c.roles))
         table.add_row(c.client_id, c.organisation, escape(c.name), roles, enabled)
-    out.print(table)
+    print_table(table)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened
-from hub.cli.said import out, print_problem
+from hub.cli.said import out, print_problem, print_table
 
 app = typer.Typer(help="組織・窓口・管轄 / the directory.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ def show(
     if not found:
         _say_none(organization)
         raise typer.Exit(1)
-    out.print(table)
+    print_table(table)
 
 
 def _say_none(organization: str | None) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened
-from hub.cli.said import out, print_issues, print_json
+from hub.cli.said import out, print_issues, print_json, print_table
 from hub.fhir.outcome import FhirError, issue
 
 _MADE_SCOPES = (
@@ -170,7 +170,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             table.add_row("", "", *_cells(one), "")
         for warning in row["warnings"]:
             table.add_row("", "[yellow]注意[/]", *_cells(warning), "")
-    out.print(table)
+    print_table(table)
     accepted = sum(row["outcome"] == "accepted" for row in rows)
     refused = len(rows) - accepted
     out.print(

@@ -34,7 +34,7 @@ def connected(settings: Settings) -> Iterator[Database]:
     """A database that answers, whatever its schema; else say why not and exit 2."""
     try:
         database = Database(settings.database_url)
-    except (ArgumentError, ImportError):
+    except (ArgumentError, ImportError, ValueError):  # a port that is no number
         refuse(
             "TSUNAGI_DATABASE_URL を読めません。sqlite:///ファイル か"
             " postgresql://利用者@ホスト/名前 の形で指定してください。",

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.opening import local_settings, opened
-from hub.cli.said import out, print_issues
+from hub.cli.said import out, print_issues, print_table
 
 app = typer.Typer(help="報告 / reports.", no_args_is_help=True)
 
@@ -82,5 +82,5 @@ def monthly(
     if not made:
         out.print("作る連絡票はありません / no report to make")
         return
-    out.print(table)
+    print_table(table)
     out.print(f"{folder or settings.state / 'reports'}", markup=False)

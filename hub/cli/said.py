@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from hub.fhir.outcome import Issue
 
@@ -32,6 +33,12 @@ def print_problem(japanese: str, english: str) -> None:
     """What is wrong and what to do."""
     err.print(f"[bold red]✗[/] {escape(japanese)}")
     err.print(f"    {english}", markup=False)
+
+
+def print_table(table: Table) -> None:
+    """Fold to the terminal's width; in a pipe or a file lines may be long."""
+    width = None if out.is_terminal else 160
+    Console(highlight=False, width=width).print(table)
 
 
 def print_json(value: Any) -> None:

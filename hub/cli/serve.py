@@ -4,7 +4,7 @@ import errno
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -107,15 +107,14 @@ def work(dev: Dev = False) -> None:
     from hub.running.parts import make_worker, sealing
 
     stop = threading.Event()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
-    settings = read_settings(dev=dev)
-    set_up(dev=settings.dev)
-    require_keys(settings)
-    with opened(settings) as database:
-        require_durable(settings, database)
-        with sealing(settings, database):
-            make_worker(settings, database).run(stop)
+    with _on_signals(lambda *_: stop.set()):
+        settings = read_settings(dev=dev)
+        set_up(dev=settings.dev)
+        require_keys(settings)
+        with opened(settings) as database:
+            require_durable(settings, database)
+            with sealing(settings, database):
+                make_worker(settings, database).run(stop)
 
 
 def migrate() -> None:
@@ -174,9 +173,18 @@ def _leaving_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise SystemExit(0)
 
-    for number in _SIGNALS:
-        signal.signal(number, leave)
-    yield
+    with _on_signals(leave):
+        yield
+
+
+@contextmanager
+def _on_signals(handler: Callable[..., None]) -> Iterator[None]:
+    former = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in former.items():
+            signal.signal(number, before)
 
 
 @contextmanager
