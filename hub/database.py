@@ -43,6 +43,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        plain = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._glances = self.engine.execution_options(is_glance=True, **plain)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Session]:
@@ -60,6 +62,16 @@ class Database:
                 )
             yield session
             flush(session)
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """A session that only reads, each statement as the database then is.
+
+        No transaction: on SQLite it waits for no writer, on PostgreSQL it saves the
+        round trips of begin and rollback.
+        """
+        with self._glances.connect() as session:
+            yield session
 
     def weaknesses(self) -> list[str]:
         """Server settings under which an acknowledged write could be lost (§5)."""
@@ -170,4 +182,5 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get("is_glance"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
