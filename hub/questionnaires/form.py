@@ -52,8 +52,21 @@ class Form:
         return str(self.items[link].get("text") or link)
 
 
+_kept: dict[int, tuple[Resource, Form]] = {}
+_MOST_KEPT = 64  # more Questionnaires than any hub serves
+
+
 def form(questionnaire: Resource) -> Form:
-    """Read a Questionnaire. A form is small: reading it takes microseconds."""
+    """Read a Questionnaire, each object once: nobody changes one that was read."""
+    found = _kept.get(id(questionnaire))
+    if found is None or found[0] is not questionnaire:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        found = _kept[id(questionnaire)] = (questionnaire, _read(questionnaire))
+    return found[1]
+
+
+def _read(questionnaire: Resource) -> Form:
     items: dict[str, Resource] = {}
     parents: dict[str, str] = {}
     roles: dict[str, str] = {}

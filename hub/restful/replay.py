@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from hub.actor import Actor
 from hub.database import Session
@@ -36,6 +36,13 @@ def key_of(call: Call) -> str | None:
     if raw is not None and not _KEY.fullmatch(raw):
         raise FhirError(issue("HUB-REST-018", name="Idempotency-Key"))
     return raw
+
+
+_GIVEN = select(submission.c.body_hash, submission.c.response).where(
+    submission.c.organisation == bindparam("organisation"),
+    submission.c.key == bindparam("key"),
+)
+_INSERT = submission.insert()
 
 
 def find(
@@ -141,15 +148,12 @@ def _keep(
         for one in dict.fromkeys(keys)
     ]
     if rows:
-        session.execute(submission.insert(), rows)
+        session.execute(_INSERT, rows)
 
 
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
-    return session.execute(
-        select(submission.c.body_hash, submission.c.response).where(
-            submission.c.organisation == actor.organisation, submission.c.key == key
-        )
-    ).first()
+    asked = {"organisation": actor.organisation, "key": key}
+    return session.execute(_GIVEN, asked).first()
 
 
 def _identifiers(entries: list[Entry]) -> list[str]:

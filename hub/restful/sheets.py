@@ -53,8 +53,20 @@ def read_sheet(packages: Packages, raw: bytes, mapping: str | None) -> Sheet:
     return read(raw, layouts(packages), mapping=mapping)
 
 
-def layouts(packages: Packages) -> dict[str, Layout]:
-    """Every layout there is, with the Questionnaire of its form."""
+_kept: list[tuple[Packages, dict[str, Layout]]] = []
+
+
+def layouts(packages: Packages) -> Mapping[str, Layout]:
+    """Every layout there is, with the Questionnaire of its form; the last ones kept.
+
+    Making them takes longer than reading a sheet of eight rows.
+    """
+    if not _kept or _kept[0][0] is not packages:
+        _kept[:] = [(packages, _layouts(packages))]
+    return _kept[0][1]
+
+
+def _layouts(packages: Packages) -> dict[str, Layout]:
     made = {}
     for name, table in packages.layouts().items():
         questionnaire = packages.questionnaire(form_canonical(table["form"]))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from hub.actor import Actor
 from hub.database import Database, Session
@@ -22,6 +22,24 @@ _CHALLENGES = {
     "HUB-AUTH-003": 'Bearer error="insufficient_scope"',
 }
 
+# Built once: this is asked on every request.
+_LIVE = (
+    select(
+        client.c.client_id,
+        client.c.organisation,
+        client.c.roles,
+        client.c.scopes,
+        token.c.scope,
+    )
+    .join(client, client.c.client_id == token.c.client_id)
+    .where(
+        token.c.digest == bindparam("digest"),
+        token.c.revoked_at.is_(None),
+        token.c.expires_at > bindparam("at"),
+        client.c.enabled.is_(True),
+    )
+)
+
 
 def authenticate(
     where: Database | Session,
@@ -37,7 +55,7 @@ def authenticate(
     """
     raw_token = _bearer(authorization_headers)
     if isinstance(where, Database):
-        with where.transaction(write=False) as session:
+        with where.glance() as session:
             return _actor(session, raw_token, request_id, correlation_id)
     return _actor(where, raw_token, request_id, correlation_id)
 
@@ -61,23 +79,8 @@ def _bearer(headers: Sequence[str]) -> str:
 def _actor(
     session: Session, raw_token: str, request_id: str, correlation_id: str
 ) -> Actor:
-    query = (
-        select(
-            client.c.client_id,
-            client.c.organisation,
-            client.c.roles,
-            client.c.scopes,
-            token.c.scope,
-        )
-        .join(client, client.c.client_id == token.c.client_id)
-        .where(
-            token.c.digest == digest(raw_token),
-            token.c.revoked_at.is_(None),
-            token.c.expires_at > micros(now()),
-            client.c.enabled.is_(True),
-        )
-    )
-    row = session.execute(query).first()
+    asked = {"digest": digest(raw_token), "at": micros(now())}
+    row = session.execute(_LIVE, asked).first()
     if row is None:
         raise FhirError(issue("HUB-AUTH-002"))
     return Actor(

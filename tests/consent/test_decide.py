@@ -171,7 +171,9 @@ CONSENTS = st.builds(
     explanations=st.sampled_from([None, frozenset({7}), frozenset({1})]),
 )
 QUESTIONS = st.sampled_from([ASKED, ONWARD, replace(ASKED, recipient=None, desk=None)])
-RULES = st.sampled_from([RULE, replace(RULE, rule="both"), PROGRAMMES["lifelink"].consent])
+RULES = st.sampled_from(
+    [RULE, replace(RULE, rule="both"), PROGRAMMES["lifelink"].consent]
+)
 
 
 def narrowed(consent, how):

@@ -76,7 +76,10 @@ def receiving(hub: RunningHub, *organisations: str) -> Iterator[Receiver]:
     with serve(app) as port:
         addresses = [
             Address(
-                f"endpoint-{one}", one, f"http://127.0.0.1:{port}/{one}", "hl7-fhir-rest"
+                f"endpoint-{one}",
+                one,
+                f"http://127.0.0.1:{port}/{one}",
+                "hl7-fhir-rest",
             )
             for one in organisations
         ]

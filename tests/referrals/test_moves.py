@@ -205,8 +205,12 @@ def test_the_sender_adds_inputs_and_notes_and_keeps_what_is_there():
     before = a_task("received", input=[entry("routing-trace", valueString="…")])
     source = frozenset({"source"})
     answer = entry("answer", valueString="月曜日")
-    assert check_move(before, before | {"input": [*before["input"], answer]}, source) == []
-    assert ids(check_move(before, before | {"input": [answer]}, source)) == {"HUB-REF-004"}
+    assert (
+        check_move(before, before | {"input": [*before["input"], answer]}, source) == []
+    )
+    assert ids(check_move(before, before | {"input": [answer]}, source)) == {
+        "HUB-REF-004"
+    }
     assert ids(check_move(before, before | {"statusReason": reason()}, source)) == {
         "HUB-REF-004"
     }

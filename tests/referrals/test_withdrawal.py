@@ -68,9 +68,7 @@ def test_nobody_else_may_withdraw_and_a_recipient_changes_nothing_else(hub, firs
     referral = sent(hub)
     consent = referral.source.read(f"/Consent/{referral.consents[0]}")
     stranger = hub.caller("naze", "recipient")
-    answer = stranger.put(
-        f"/Consent/{consent['id']}", consent | {"status": "inactive"}
-    )
+    answer = stranger.put(f"/Consent/{consent['id']}", consent | {"status": "inactive"})
     assert answer.status_code == 405
     wider = consent | {"provision": {"type": "permit"}}
     assert refusal(first.put(f"/Consent/{consent['id']}", wider)) == (
@@ -381,6 +379,4 @@ def _no_rest(hub):
     """Forget that the endpoint failed a moment ago, and let what is queued be due."""
     with hub.database.transaction() as session:
         session.exec_driver_sql("UPDATE endpoint_state SET retry_at = 0")
-        session.exec_driver_sql(
-            "UPDATE outbox SET next_at = 0 WHERE status = 'queued'"
-        )
+        session.exec_driver_sql("UPDATE outbox SET next_at = 0 WHERE status = 'queued'")
