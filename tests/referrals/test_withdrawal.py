@@ -126,7 +126,7 @@ def test_the_answer_lists_who_holds_a_copy(hub, first):
     unread = sent(hub)
     told = withdraw_by(unread.source, unread, **TOLD).json()
     assert [i["details"]["coding"][0]["code"] for i in told["issue"]] == [
-        "HUB-REF-030",
+        "HUB-REST-027",
         "HUB-CON-023",
     ]
     read = sent(hub)
