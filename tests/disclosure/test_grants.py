@@ -86,13 +86,17 @@ def test_G7_rows_are_closed_and_never_deleted(session):
         micros(NOON + HOUR),
     )
     assert row["basis"] == "consent-person"
-    assert row["classes"] == [c.name.lower() for c in DataClass]
+    assert row["classes"] == [str(c.name).lower() for c in DataClass]
 
 
 def test_an_equal_open_grant_is_the_same_one_and_an_ended_one_is_not(session):
     until = NOON + HOUR
-    first = grants.open_grant(session, "case-1", a_permit(ends=until), "recipient", NOON)
-    again = grants.open_grant(session, "case-1", a_permit(ends=until), "recipient", NOON)
+    first = grants.open_grant(
+        session, "case-1", a_permit(ends=until), "recipient", NOON
+    )
+    again = grants.open_grant(
+        session, "case-1", a_permit(ends=until), "recipient", NOON
+    )
     assert again == first
     later = grants.open_grant(
         session, "case-1", a_permit(ends=until + HOUR), "recipient", until
@@ -171,7 +175,9 @@ def test_open_cases_come_before_closed_ones(session):
 
 
 def test_the_class_of_a_resource_depends_on_who_wrote_it():
-    assert class_of({"resourceType": "Observation"}, by_recipient=True) == DataClass.RECORD
+    assert (
+        class_of({"resourceType": "Observation"}, by_recipient=True) == DataClass.RECORD
+    )
     assert (
         class_of({"resourceType": "Observation"}, by_recipient=False)
         == DataClass.REFERRAL

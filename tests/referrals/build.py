@@ -64,9 +64,7 @@ def a_consent(giver: str, patient: str, relative: str, **over: Any) -> dict[str,
 
 def explaining(*items: int) -> list[dict[str, Any]]:
     """The Consent extension that lists the explained items (様式2 説明事項)."""
-    return [
-        {"url": canonical.EXPLANATIONS, "valueInteger": item} for item in items
-    ]
+    return [{"url": canonical.EXPLANATIONS, "valueInteger": item} for item in items]
 
 
 @dataclass

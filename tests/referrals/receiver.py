@@ -77,7 +77,10 @@ def receiving(hub: RunningHub, *organisations: str) -> Iterator[Receiver]:
     with serve(app) as port:
         addresses = [
             Address(
-                f"endpoint-{one}", one, f"http://127.0.0.1:{port}/{one}", "hl7-fhir-rest"
+                f"endpoint-{one}",
+                one,
+                f"http://127.0.0.1:{port}/{one}",
+                "hl7-fhir-rest",
             )
             for one in organisations
         ]
@@ -94,7 +97,9 @@ def a_worker(hub: RunningHub, receiver: Receiver) -> Worker:
 
     def find(session: Session, organisation: str) -> Destination | None:
         found = StoredDirectory(session).endpoint_of(organisation)
-        return found and Destination(organisation, found.address, auth="none")
+        if found is None:
+            return None
+        return Destination(organisation, found.address, auth="none")
 
     del receiver
     key = signing_keys(hub.settings)[0]

@@ -113,7 +113,15 @@ def test_a_consent_outside_its_period_opens_nothing(hub, period):
 
 @pytest.mark.parametrize(
     "end",
-    ["2026-02-30", "9999-12-31", "9999", "2026-13", "2026", "2026-99-99T99:99:99Z", "x"],
+    [
+        "2026-02-30",
+        "9999-12-31",
+        "9999",
+        "2026-13",
+        "2026",
+        "2026-99-99T99:99:99Z",
+        "x",
+    ],
 )
 def test_a_date_that_does_not_exist_is_never_a_500(hub, end):
     provision = {"type": "permit", "period": {"end": end}}
@@ -133,7 +141,9 @@ def test_KG_15_a_consent_for_another_purpose_is_refused(hub):
 
 def test_a_consent_that_names_another_recipient_is_refused(hub):
     def naming(organisation):
-        role = coded("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")
+        role = coded(
+            "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"
+        )
         reference = {"reference": f"Organization/{organisation}"}
         actor = {"role": role, "reference": reference}
         return {"provision": {"type": "permit", "actor": [actor]}}
@@ -201,7 +211,9 @@ def test_KG_12_with_the_wish_the_hospitals_own_centre_receives(hub):
 
 def test_KG_11_the_hospitals_centre_receives_and_reads_where_to_pass_it_on(hub):
     task = sent(hub, address=FAR).child(CENTRE)
-    onward = [i for i in task["input"] if i["type"]["coding"][0]["code"] == "onward-desk"]
+    onward = [
+        i for i in task["input"] if i["type"]["coding"][0]["code"] == "onward-desk"
+    ]
     assert onward[0]["valueReference"]["reference"] == "HealthcareService/aira"
 
 

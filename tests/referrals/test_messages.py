@@ -57,7 +57,9 @@ def test_it_is_a_valid_transaction_of_conditional_updates(hub):
     for one in bundle["entry"]:
         resource, request = one["resource"], one["request"]
         assert request["method"] == "PUT"
-        assert re.fullmatch(rf"{resource['resourceType']}\?identifier=\S+", request["url"])
+        assert re.fullmatch(
+            rf"{resource['resourceType']}\?identifier=\S+", request["url"]
+        )
         assert "id" not in resource
         assert not {"versionId", "lastUpdated"} & resource.get("meta", {}).keys()
         identifiers = resource["identifier"]
@@ -80,7 +82,9 @@ def test_a_form_with_an_identifier_of_its_own_is_found_by_that():
 
 def test_the_same_resources_make_the_same_bytes():
     task = {"resourceType": "Task", "id": "t", "status": "requested", "intent": "order"}
-    assert messages.transaction([task], BASE) == messages.transaction([dict(task)], BASE)
+    assert messages.transaction([task], BASE) == messages.transaction(
+        [dict(task)], BASE
+    )
 
 
 def test_a_retraction_holds_nothing_about_the_person():

@@ -143,7 +143,10 @@ def town(database_url, tmp_path, folder):
     with running_hub(database_url, tmp_path / "state", programmes=folder) as hub:
         by = By(Actor("hub", "tsunagi-hub", roles=frozenset({"hub"})))
         with hub.database.transaction() as session:
-            for id_, name in (("machi-debt", "債務の係"), ("machi-general", "総合の係")):
+            for id_, name in (
+                ("machi-debt", "債務の係"),
+                ("machi-general", "総合の係"),
+            ):
                 put(session, by, healthcare_service(Desk(id_, name, "muni-46215")))
         yield hub
 
