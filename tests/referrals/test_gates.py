@@ -15,6 +15,7 @@ from tests.referrals.build import (
     FAR,
     NEAR,
     OUTSIDE,
+    PHONE_CALL,
     PROVIDER,
     PSYCHIATRIC,
     Referral,
@@ -242,6 +243,28 @@ def test_D_21_an_unconfirmed_row_is_shown_but_not_what_a_transfer_follows(hub):
 def test_the_receiver_need_not_be_named_and_a_foreign_requester_is_refused(hub):
     request = {"requester": {"reference": "Organization/4619999925"}}
     assert refusal(posted(hub, request=request)) == (422, ["HUB-REF-011"])
+
+
+def test_D_19_a_desk_the_sender_names_is_no_route(hub):
+    desk = {"reference": "HealthcareService/naze"}
+    named = [
+        entry(code, valueReference=desk) for code in ("onward-desk", "proposed-desk")
+    ]
+    claimed = coded(canonical.BUSINESS_STATUS, "visited")
+    referral = sent(hub, inputs=[PHONE_CALL, *named], task={"businessStatus": claimed})
+    assert state(referral.parent()) == ("requested", None)
+    task = referral.child(CENTRE)
+    codes = [i["type"]["coding"][0]["code"] for i in task["input"]]
+    assert codes == ["phone-call", "proposed-desk", "routing-trace"]
+    passed = {
+        "status": "rejected",
+        "statusReason": reason("lives-elsewhere"),
+        "businessStatus": coded(canonical.BUSINESS_STATUS, "transferred"),
+    }
+    centre = hub.caller(CENTRE, "recipient")
+    assert refusal(centre.change(task, **passed)) == (422, ["HUB-REF-005"])
+    later = referral.source.change(referral.child(), input=[*task["input"], named[0]])
+    assert refusal(later) == (422, ["HUB-REF-004"])
 
 
 def test_the_senders_own_priority_is_kept_where_the_programme_has_no_rule(hub):
