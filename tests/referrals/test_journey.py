@@ -1,6 +1,5 @@
 """A referral from its submission to its end, over HTTP."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -343,17 +342,6 @@ def test_two_writers_of_one_task_one_is_told_412(hub, centre):
     assert answers == [200, 412]
     bare = centre.put(f"/Task/{task['id']}", task)
     assert bare.status_code == 428
-
-
-def test_of_two_who_write_at_once_one_wins_and_one_is_told(hub, centre):
-    task = sent(hub).child(CENTRE)
-    with ThreadPoolExecutor(2) as both:
-        codes = both.map(
-            lambda status: centre.change(task, status=status).status_code,
-            ("received", "accepted"),
-        )
-        assert sorted(codes) == [200, 412]
-    assert centre.read(f"/Task/{task['id']}")["meta"]["versionId"] == "2"
 
 
 def test_an_ended_task_takes_no_more_moves(hub, centre):

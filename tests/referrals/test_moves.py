@@ -24,7 +24,6 @@ STATUSES = (*OPEN, *ENDED)
 CODES = [*sorted({code for move in MOVES for code in move.business if code}), None]
 ROLES: tuple[Role, ...] = ("recipient", "source", "hub")
 RECIPIENT: frozenset[Role] = frozenset({"recipient"})
-SOURCE: frozenset[Role] = frozenset({"source"})
 
 # workflow.md §3 written out once more, by hand: (row, from, to, business, who).
 TABLE: list[tuple[int, str, str, str | None, set[str]]] = [
@@ -207,14 +206,15 @@ def test_one_without_a_part_in_the_task_changes_nothing_not_even_nothing():
 
 def test_the_sender_adds_inputs_and_notes_and_keeps_what_is_there():
     before = a_task("received", input=[entry("routing-trace", valueString="…")])
+    source: frozenset[Role] = frozenset({"source"})
     answer = entry("answer", valueString="月曜日")
     assert (
-        check_move(before, before | {"input": [*before["input"], answer]}, SOURCE) == []
+        check_move(before, before | {"input": [*before["input"], answer]}, source) == []
     )
-    assert ids(check_move(before, before | {"input": [answer]}, SOURCE)) == {
+    assert ids(check_move(before, before | {"input": [answer]}, source)) == {
         "HUB-REF-004"
     }
-    assert ids(check_move(before, before | {"statusReason": reason()}, SOURCE)) == {
+    assert ids(check_move(before, before | {"statusReason": reason()}, source)) == {
         "HUB-REF-004"
     }
 

@@ -1,6 +1,6 @@
 """Transfers over HTTP: before and after acceptance, warm, refused; who sees what."""
 
-from itertools import pairwise
+import itertools
 
 import pytest
 
@@ -138,7 +138,7 @@ def test_a_chain_of_transfers_has_an_end(hub):
     desks = _desks(hub)
     chain = [desk for desk in chain if desk in desks]
     chain += [d for d in sorted(desks) if d not in chain]
-    for here, there in pairwise(chain[:6]):
+    for here, there in itertools.pairwise(chain[:6]):
         caller = hub.caller(desks[here], "recipient")
         task = referral.child(desks[here])
         caller.move(task, status="rejected", **PASSED, output=[to(there)])
