@@ -14,6 +14,7 @@ from hub.fhir import dates
 from hub.fhir.canonical import CASE_ID, ROOT, TASK_INPUT, TASK_REPLACES
 from hub.fhir.json import Resource
 from hub.referrals.mirror import coded
+from hub.referrals.moves import is_hub_input
 from hub.routing.facts import Desk
 from hub.store import resources as store
 from hub.store.visibility import hub_sees_all
@@ -64,7 +65,7 @@ def child_task(
             "display": asked.desk_name,
         },
         "input": _inputs(parent, asked),
-        "extension": [_desk_extension(asked.desk)],
+        "extension": [desk_extension(asked.desk)],
     }
     if asked.business:
         task["businessStatus"] = coded(*asked.business)
@@ -80,13 +81,14 @@ def child_task(
     return task
 
 
-def _desk_extension(desk: str) -> dict[str, Any]:
+def desk_extension(desk: str) -> dict[str, Any]:
+    """The mark of the desk in charge of a Task, whoever owns it."""
     reference = {"reference": f"HealthcareService/{desk}"}
     return {"url": RESPONSIBLE_DESK, "valueReference": reference}
 
 
 def _inputs(parent: Resource, asked: Asked) -> list[dict[str, Any]]:
-    inputs = [*parent.get("input", ())]
+    inputs = [one for one in parent.get("input", ()) if not is_hub_input(one)]
     inputs.append(coded_value("routing-trace", {"valueString": asked.trace}))
     if asked.onward:
         inputs.append(
@@ -110,20 +112,22 @@ def coded_value(code: str, value: dict[str, Any]) -> dict[str, Any]:
 
 def proposed_desk(task: Resource) -> str | None:
     """The desk (HealthcareService id) the recipient proposes last in Task.output."""
-    proposed = references(task, "proposed-desk", "HealthcareService")
+    proposed = references(task, "output", "proposed-desk", "HealthcareService")
     return proposed[-1] if proposed else None
 
 
 def input_desk(task: Resource) -> str | None:
     """The desk of the place of residence that the router named (`onward-desk`)."""
-    named = references(task, "onward-desk", "HealthcareService")
+    named = references(task, "input", "onward-desk", "HealthcareService")
     return named[0] if named else None
 
 
-def references(task: Resource, code: str, kind: str = "Organization") -> list[str]:
-    """The ids that inputs or outputs of this type refer to, in order."""
+def references(
+    task: Resource, element: str, code: str, kind: str = "Organization"
+) -> list[str]:
+    """The ids that inputs (or outputs: `element`) of this type refer to, in order."""
     found = []
-    for entry in (*task.get("input", ()), *task.get("output", ())):
+    for entry in task.get(element, ()):
         reference = (entry.get("valueReference") or {}).get("reference", "")
         if _has_code(entry, code) and reference.startswith(f"{kind}/"):
             found.append(reference.removeprefix(f"{kind}/"))
@@ -153,7 +157,7 @@ def replaced_by(task: Resource) -> str | None:
 
 def is_child(task: Resource, case: Case) -> bool:
     """True for a request of the hub to a desk, false for parent and abort Tasks."""
-    return any(
+    return not is_abort(task) and any(
         part.get("reference") == f"Task/{case.parent_task}"
         for part in task.get("partOf", ())
     )

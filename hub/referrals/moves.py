@@ -47,6 +47,8 @@ MAY_CHANGE: Mapping[Role, frozenset[str]] = {
 }
 # The sender adds to a Task; what others wrote there it neither alters nor removes.
 _SOURCE_ADDS = frozenset({"note", "input"})
+# Inputs that only the hub writes: they say where the case goes (handbook D-19).
+HUB_INPUTS = frozenset({"routing-trace", "onward-desk", "onward-desk-unconfirmed"})
 _NEVER_COMPARED = frozenset({"meta", "lastModified", "text"})
 
 
@@ -289,12 +291,27 @@ def _annotation_issues(
 
 
 def additions_only(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Issue]:
-    """Issues where the sender altered or removed a note or an input (move 3)."""
-    return [
-        issue("HUB-REF-004", f"Task.{key}", element=key)
-        for key in sorted(_SOURCE_ADDS)
+    """Issues where the sender altered or removed a note or an input (move 3).
+
+    Nor does it add what only the hub writes.
+    """
+    spoiled = {
+        key
+        for key in _SOURCE_ADDS
         if any(one not in after.get(key, ()) for one in before.get(key, ()))
+    }
+    added = [
+        one for one in after.get("input", ()) if one not in before.get("input", ())
     ]
+    if any(is_hub_input(one) for one in added):
+        spoiled.add("input")
+    return [issue("HUB-REF-004", f"Task.{key}", element=key) for key in sorted(spoiled)]
+
+
+def is_hub_input(entry: Mapping[str, Any]) -> bool:
+    """True for an input that says where the case goes: the hub's own word."""
+    codings = (entry.get("type") or {}).get("coding", ())
+    return any(coding.get("code") in HUB_INPUTS for coding in codings)
 
 
 def _fields(

@@ -190,6 +190,7 @@ def require_new_task(
         raise FhirError(issue("HUB-REF-028", "Task.focus"))
     desk = children.desk_of(under_way[focus])
     task["owner"] = {"reference": f"HealthcareService/{desk}"}
+    task["extension"] = [children.desk_extension(desk)]
 
 
 def _parent_issues(

@@ -53,6 +53,7 @@ def complete(
     task["lastModified"] = dates.instant(by.at)
     task.setdefault("authoredOn", dates.instant(by.at))
     task["priority"] = priority_of(submission, task)
+    task.pop("businessStatus", None)
     waiting = _waiting(submission, task)
     if waiting:
         task["businessStatus"] = coded(*waiting)

@@ -80,7 +80,7 @@ def told(session: Session, consent: Resource) -> list[Issue]:
 
 
 def _told(parent: Resource) -> list[Issue]:
-    held = children.references(parent, "holder")
+    held = children.references(parent, "output", "holder")
     if not held:
         return [issue("HUB-CON-023", "Consent", severity="information")]
     return [
@@ -161,7 +161,7 @@ def _close_desk(
 def _withdraw(
     session: Session, knowledge: Knowledge, by: By, case: Case, why: str
 ) -> None:
-    if case.closed_at is not None and not grants.all_held(session, case.id, by.at):
+    if case.closed_at is not None and not _is_seen(session, case, by.at):
         return
     hub = By(knowledge.hub_actor(by.actor), by.at)
     given = grants.explain(session, case.id)
@@ -185,6 +185,14 @@ def _withdraw(
     seal_now(session)
 
 
+def _is_seen(session: Session, case: Case, at: datetime) -> bool:
+    """Whether anybody still sees more of a case than that it ended."""
+    return any(
+        held["classes"] != int(FOR_WITHDRAWN_SOURCE)
+        for held in grants.all_held(session, case.id, at)
+    )
+
+
 def _leave_status(
     session: Session, by: By, case: Case, given: list[dict[str, object]]
 ) -> None:
@@ -203,7 +211,7 @@ def _leave_status(
 def _end_task(
     session: Session, hub: By, case: Case, task: Resource, why: str
 ) -> Resource:
-    """Move 17, without what anybody wrote about the person into the Task."""
+    """Move 17; the reason is a code, so that nothing about the person is in it."""
     started = task["status"] in _STARTED
     task["status"] = "failed" if started else "cancelled"
     task["businessStatus"] = coded("consent-withdrawn")

@@ -45,6 +45,12 @@ PERSON = ConsentFacts(
 FAMILY = replace(PERSON, reference="Consent/family", giver="family")
 
 
+def permit(consents, rule=RULE, asked=ASKED):
+    decision = decide(consents, rule, asked)
+    assert isinstance(decision, Permit)
+    return decision
+
+
 def ids(decision):
     return [i.id for i in decision] if isinstance(decision, list) else decision
 
@@ -58,7 +64,7 @@ def test_the_persons_consent_is_the_basis_before_the_familys():
         consent="Consent/person",
         clause="health-centre",
     )
-    assert decide([FAMILY], RULE, ASKED).basis == "consent-family"
+    assert permit([FAMILY]).basis == "consent-family"
 
 
 @pytest.mark.parametrize(
@@ -103,12 +109,15 @@ def test_the_desk_or_its_organisation_may_be_named():
 
 def test_KG_03_a_person_who_did_not_agree_leaves_it_to_the_family():
     asked = replace(PERSON, status="rejected")
-    assert decide([asked, FAMILY], RULE, ASKED).basis == "consent-family"
+    assert permit([asked, FAMILY]).basis == "consent-family"
 
 
 def test_D_02_the_person_overrides_the_family():
-    for change in ({"effect": "deny"}, {"effect": "unknown"}, {"status": "inactive"}):
-        person = replace(PERSON, **change)
+    for person in (
+        replace(PERSON, effect="deny"),
+        replace(PERSON, effect="unknown"),
+        replace(PERSON, status="inactive"),
+    ):
         assert isinstance(decide([person, FAMILY], RULE, ASKED), list)
     replaced = replace(PERSON, status="inactive")
     assert isinstance(decide([replaced, PERSON, FAMILY], RULE, ASKED), Permit)
@@ -117,7 +126,7 @@ def test_D_02_the_person_overrides_the_family():
 def test_G10_a_refusal_in_the_family_takes_back_the_familys_consent_alone():
     refusing = replace(FAMILY, effect="deny")
     assert isinstance(decide([FAMILY, refusing], RULE, ASKED), list)
-    assert decide([PERSON, FAMILY, refusing], RULE, ASKED).basis == "consent-person"
+    assert permit([PERSON, FAMILY, refusing]).basis == "consent-person"
 
 
 def test_a_refusal_by_nobody_known_denies():
@@ -130,7 +139,7 @@ def test_D_01_the_setting_both_needs_both_and_ends_with_the_first():
     for one in (PERSON, FAMILY):
         assert ids(decide([one], both, ASKED)) == ["HUB-CON-010"]
     ending = replace(FAMILY, ends=SOON)
-    decision = decide([PERSON, ending], both, ASKED)
+    decision = permit([PERSON, ending], both)
     assert (decision.consent, decision.ends) == ("Consent/person", SOON)
 
 
@@ -146,7 +155,7 @@ ONWARD = replace(
 
 
 def test_KG_14_a_transfer_needs_explanation_item_7():
-    assert decide([PERSON], RULE, ONWARD).clause == "item 7"
+    assert permit([PERSON], asked=ONWARD).clause == "item 7"
     listed = replace(PERSON, explanations=frozenset({1, 2, 3}))
     assert ids(decide([listed], RULE, ONWARD)) == ["HUB-CON-008"]
     worded = replace(PERSON, wording_version="unknown")

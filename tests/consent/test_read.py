@@ -31,6 +31,11 @@ def facts(relatives=None, **over):
     return read(consent, "Consent/c", relatives or {})
 
 
+def midnight(day):
+    year, month, of_month = day
+    return datetime(year, month, of_month, tzinfo=JST)
+
+
 def provision(**over):
     return facts(provision={"type": "permit"} | over)
 
@@ -45,8 +50,8 @@ def provision(**over):
     ],
 )
 def test_a_partial_date_lasts_to_its_end_in_japan(value, first, after):
-    assert moment(value, end=False) == datetime(*first, tzinfo=JST)
-    assert moment(value, end=True) == datetime(*after, tzinfo=JST)
+    assert moment(value, end=False) == midnight(first)
+    assert moment(value, end=True) == midnight(after)
 
 
 def test_a_moment_is_itself_and_without_zone_japans():

@@ -86,7 +86,7 @@ def test_G7_rows_are_closed_and_never_deleted(session):
         micros(NOON + HOUR),
     )
     assert row["basis"] == "consent-person"
-    assert row["classes"] == [c.name.lower() for c in DataClass]
+    assert row["classes"] == [str(c.name).lower() for c in DataClass]
 
 
 def test_an_equal_open_grant_is_the_same_one_and_an_ended_one_is_not(session):

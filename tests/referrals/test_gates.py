@@ -15,6 +15,7 @@ from tests.referrals.build import (
     FAR,
     NEAR,
     OUTSIDE,
+    PHONE_CALL,
     PROVIDER,
     PSYCHIATRIC,
     Referral,
@@ -45,16 +46,20 @@ def rows(hub):
         }
 
 
+def denials(hub):
+    with hub.database.transaction(write=False) as session:
+        bodies = session.execute(select(audit_event.c.body)).scalars().all()
+    return [bytes(body) for body in bodies if b"HUB-CON-001" in bytes(body)]
+
+
 def test_KG_04_without_any_consent_nothing_is_kept_but_an_audited_refusal(hub):
-    before = rows(hub)
+    before, audited = rows(hub), denials(hub)
     answer = posted(hub, givers=(), name="架空 無同意")
     assert refusal(answer) == (403, ["HUB-CON-001"])
     assert "リーフレット" in answer.text
     assert rows(hub) == before
-    with hub.database.transaction(write=False) as session:
-        bodies = [bytes(b) for b in session.scalars(select(audit_event.c.body))]
-    assert any(b"HUB-CON-001" in body for body in bodies)
-    assert not any("無同意".encode() in body for body in bodies)
+    (new,) = set(denials(hub)) - set(audited)
+    assert "無同意".encode() not in new
 
 
 def test_KG_03_a_person_who_was_asked_and_did_not_agree_leaves_it_to_the_family(hub):
@@ -238,6 +243,28 @@ def test_D_21_an_unconfirmed_row_is_shown_but_not_what_a_transfer_follows(hub):
 def test_the_receiver_need_not_be_named_and_a_foreign_requester_is_refused(hub):
     request = {"requester": {"reference": "Organization/4619999925"}}
     assert refusal(posted(hub, request=request)) == (422, ["HUB-REF-011"])
+
+
+def test_D_19_a_desk_the_sender_names_is_no_route(hub):
+    desk = {"reference": "HealthcareService/naze"}
+    named = [
+        entry(code, valueReference=desk) for code in ("onward-desk", "proposed-desk")
+    ]
+    claimed = coded(canonical.BUSINESS_STATUS, "visited")
+    referral = sent(hub, inputs=[PHONE_CALL, *named], task={"businessStatus": claimed})
+    assert state(referral.parent()) == ("requested", None)
+    task = referral.child(CENTRE)
+    codes = [i["type"]["coding"][0]["code"] for i in task["input"]]
+    assert codes == ["phone-call", "proposed-desk", "routing-trace"]
+    passed = {
+        "status": "rejected",
+        "statusReason": reason("lives-elsewhere"),
+        "businessStatus": coded(canonical.BUSINESS_STATUS, "transferred"),
+    }
+    centre = hub.caller(CENTRE, "recipient")
+    assert refusal(centre.change(task, **passed)) == (422, ["HUB-REF-005"])
+    later = referral.source.change(referral.child(), input=[*task["input"], named[0]])
+    assert refusal(later) == (422, ["HUB-REF-004"])
 
 
 def test_the_senders_own_priority_is_kept_where_the_programme_has_no_rule(hub):

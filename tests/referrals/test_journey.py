@@ -257,6 +257,23 @@ def test_a_declined_abort_changes_nothing(hub, centre):
     assert referral.child(CENTRE)["status"] == "in-progress"
 
 
+def test_an_abort_is_no_child_whatever_the_sender_writes_into_it(hub, centre):
+    referral = sent(hub)
+    task = _started(referral, centre)
+    mark = f"{canonical.ROOT}/StructureDefinition/responsible-desk"
+    elsewhere = {"reference": "HealthcareService/naze"}
+    dressed = _abort(referral, task) | {
+        "partOf": [{"reference": f"Task/{referral.parent_id}"}],
+        "owner": elsewhere,
+        "extension": [{"url": mark, "valueReference": elsewhere}],
+    }
+    made = referral.source.post("/Task", dressed).json()
+    assert made["owner"]["reference"] == f"HealthcareService/{CENTRE}"
+    assert referral.parent()["status"] == "in-progress"
+    centre.move(centre.read(f"/Task/{made['id']}"), status="accepted")
+    assert state(referral.parent()) == ("failed", None)
+
+
 def test_an_abort_names_a_task_under_way_and_comes_from_the_sender(hub, centre):
     referral = sent(hub)
     task = referral.child(CENTRE)

