@@ -27,7 +27,7 @@ from hub.directory.values import HOSPITALS, Address
 from hub.fhir import dates
 from hub.reports.month import run, write
 from hub.reports.monthly import Month
-from hub.running.parts import audit_key_path, checkpoints_path
+from hub.running.parts import audit_key_path, checkpoints_path, make_checkpoints
 from hub.running.prepare import operator, prepare
 from hub.settings import Settings
 from hub.smart import clients
@@ -213,9 +213,10 @@ def _standin(session: Any, name: str, organisation: str, settings: Settings) -> 
 
 
 def verify_audit(stage: Stage) -> Report:
-    """Wait until the sealer has caught up, then check the whole log."""
+    """Wait until the sealer has caught up, anchor, then check the whole log."""
     deadline = time.monotonic() + 5
     while True:
+        make_checkpoints(stage.settings).anchor(stage.database)
         report = verify(
             stage.database,
             checkpoints_path(stage.settings),
