@@ -119,12 +119,23 @@ def _source(knowledge: Any, directory: Any, source: str) -> Any:
         return found
     told = _source_file(source)
     made = source_from_json(told, directory.gazetteer)
+    _require_programme(knowledge, made)
     if made.wording_version is None:
         # An ad-hoc source is taken to use the programme's present wording.
         programme = knowledge.programmes.get(next(iter(made.programmes), ""))
         wordings = list(programme.consent.wordings) if programme else []
         made = replace(made, wording_version=wordings[-1] if wordings else None)
     return made
+
+
+def _require_programme(knowledge: Any, made: Any) -> None:
+    for id_ in made.programmes:
+        if id_ not in knowledge.programmes:
+            expected = " | ".join(sorted(knowledge.programmes))
+            wrong = issue(
+                "HUB-DIR-011", "programme", key="programme", expected=expected
+            )
+            raise FhirError(wrong)
 
 
 def _source_file(source: str) -> Any:

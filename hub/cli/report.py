@@ -53,7 +53,7 @@ def monthly(
 
     settings = local_settings()
     last_month = today().replace(day=1) - timedelta(days=1)
-    wanted = Month.parse(month or f"{last_month:%Y-%m}")
+    wanted = Month.parse(f"{last_month:%Y-%m}" if month is None else month)
     table = Table("保健所", "医療機関", "対象者数", "番号", "配送")
     with opened(settings) as database:
         audit.observe(database, settings.organization, settings.base_url)
@@ -69,9 +69,10 @@ def monthly(
                     send=send,
                 )
             )
+            for one in made:  # before the commit: what cannot be written is not sent
+                write(one, folder or settings.state / "reports")
         for one in made:
             print_issues(one.issues)
-            write(one, folder or settings.state / "reports")
             table.add_row(
                 one.report.centre.name,
                 one.report.hospital.name,

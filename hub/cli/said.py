@@ -37,6 +37,8 @@ def print_problem(japanese: str, english: str) -> None:
 
 def print_table(table: Table) -> None:
     """Fold to the terminal's width; in a pipe or a file lines may be long."""
+    for column in table.columns:
+        column.overflow = "fold"  # Japanese has no spaces at which to break
     width = None if out.is_terminal else 160
     Console(highlight=False, width=width).print(table)
 

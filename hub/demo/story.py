@@ -7,13 +7,16 @@ residence has no server and searches.
 """
 
 import os
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from hub.delivery.fetch import Fetcher
@@ -32,13 +35,17 @@ _PATIENCE = 15.0  # seconds for anything that travels
 
 def play(*, once: bool, lang: str, port: int) -> int:
     """Play everything; 0 when every scene went as it should."""
-    words, console = Words(lang), Console(highlight=False, soft_wrap=True)
+    words, console = Words(lang), _console()
+    _forget_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="tsunagi-demo-"))
     processes = Processes(folder)
     began = time.monotonic()
+    played = False
     try:
         stage = _prepare(words, console, processes, folder, port or free_port())
         _Story(stage, words, console).play()
+        played = True
         seconds = f"{time.monotonic() - began:.1f}"
         console.print(f"[bold green]✓[/] {words.say('done', seconds=seconds)}")
         _look(stage, words, console)
@@ -49,14 +56,31 @@ def play(*, once: bool, lang: str, port: int) -> int:
                 processes.require_alive()
     except KeyboardInterrupt:
         console.print()
+        return 0 if played else 130
     except Exception as error:  # noqa: BLE001 - told to the person at the screen
         said = "、".join(error.ids) if isinstance(error, RefusedError) else ""
         what = f"{type(error).__name__}: {error} {said}"
         console.print(f"[bold red]✗[/] {words.say('failed', what=what, log=folder)}")
         return 1
     finally:
+        # An impatient second Ctrl-C must not leave a process behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         processes.stop()
     return 0
+
+
+def _console() -> Console:
+    """A hundred columns where nothing says how many there are."""
+    console = Console(highlight=False)
+    console.width = min(console.width, 100) if console.is_terminal else 100
+    return console
+
+
+def _forget_settings() -> None:
+    """The demonstration has settings of its own, whatever is set around it."""
+    for name in [n for n in os.environ if n.startswith("TSUNAGI_")]:
+        del os.environ[name]
 
 
 def _prepare(
@@ -92,7 +116,7 @@ class _Story:
         self.second = self._client("second")
         self.rows: list[Resource] = []
         self.cases: dict[str, int] = {}
-        self.began = ""
+        self.is_stale_told = False
 
     def play(self) -> None:
         self.sheets()
@@ -109,12 +133,8 @@ class _Story:
         for key, name in (("sheet_excel", "excel"), ("sheet_csv", "csv")):
             answer = self.source.intake("auto", self.stage.samples[name].read_bytes())
             self.rows += answer
-            self.console.print(f"  [bold]{self.words.say(key)}[/]")
-            for row in answer:
-                accepted = row["outcome"] == "accepted"
-                mark = "[green]✓[/]" if accepted else "[red]✗[/]"
-                said = self.words.pick(row["message"], row["english"])
-                self.console.print(f"   {mark} {row['code']} {said}")
+            self._line(f"[bold]{self.words.say(key)}[/]")
+            self._grid(self._told_row(row) for row in answer)
         for row in self.rows:
             if "task" in row:
                 task = self.source.get(f"Task/{row['task']}")
@@ -122,13 +142,13 @@ class _Story:
         refused = [row for row in self.rows if row["outcome"] == "refused"]
         self._expect(len(self.rows) == 3 and len(refused) == 1, "two accepted, one not")  # noqa: PLR2004
         leaflet = self.programme.leaflet
-        self.console.print(f"  {self.words.say('leaflet')}")
+        self._line(self.words.say("leaflet"))
         text = self.words.pick(leaflet.text.ja, leaflet.text.en).strip()
-        for line in text.splitlines():
-            self.console.print(f"   [dim]│ {line}[/]")
+        lines = text.splitlines()
         for desk in leaflet.desks:
             name = self.words.pick(desk.name.ja, desk.name.en)
-            self.console.print(f"   [dim]│ ・{name} {desk.telephone or ''}[/]")
+            lines.append(f"・{name} {desk.telephone or ''}".rstrip())
+        self._grid(("[dim]│[/]", f"[dim]{line}[/]") for line in lines)
 
     def delivery(self) -> None:
         """Scene 2: the first centre's server receives both over OAuth."""
@@ -160,37 +180,44 @@ class _Story:
         found = self._open_tasks(self.second, self.stage.second_desk)
         self._expect(len(found) == 1, "one request at the centre of residence")
         desk = self._desk(found[0])
-        self.console.print("  " + self.words.say("polled", desk=desk))
+        self._line(self.words.say("polled", desk=desk))
         self._advance(self.second, found[0])
         self._visit(self.second, found[0])
 
     def hospital_sees(self) -> None:
         """Scene 4: pushed to the hospital's endpoint, and the same by polling."""
-        self._scene("hospital_sees")
         own = {row["task"] for row in self.rows if "task" in row}
         final = [
             f"{self._number(task['groupIdentifier']['value'])}"
-            f" {self._word(task, at_source=True)}"
+            f"\t{self._word(task, at_source=True)}"
             for task in self.source.search("Task", _lastUpdated="ge2000", _sort="_id")
             if task["id"] in own
         ]
         told = self._wait(self._told, len(final), complete=set(final))
-        for number, line in enumerate(told, 1):
-            self.console.print(f"   {number:>2}. {line}")
-        polled = "、".join(sorted(final))
-        self.console.print("  " + self.words.say("poll", words=polled))
+        self._scene("hospital_sees", count=len(told))
+        self._print_by_case(told)
+        polled = "、".join(sorted(final)).replace("\t", " ")
+        self._line(self.words.say("poll", words=polled))
+
+    def _print_by_case(self, told: list[str]) -> None:
+        """One row a case: the words that reached the hospital, in their order."""
+        chains: dict[str, list[str]] = {}
+        for line in told:
+            case, _, word = line.partition("\t")
+            chains.setdefault(case, []).append(word)
+        self._grid((case, " → ".join(words)) for case, words in sorted(chains.items()))
 
     def month_end(self) -> None:
         """Scene 5: the centres report to the hospital on paper and as FHIR."""
         self._scene("month_end")
         for made in setting.report_month(self.stage):
-            self.console.print("  " + self.words.say("report_made", **made))
+            self._line(self.words.say("report_made", **made))
         reports = self._wait(
             lambda: self.stage.hospital.received("report"),
             2,
         )
         count = len(reports)
-        self.console.print("  " + self.words.say("report_delivered", count=count))
+        self._line(self.words.say("report_delivered", count=count))
 
     def audit(self) -> None:
         """Scene 6: the log is whole."""
@@ -226,16 +253,19 @@ class _Story:
     def _advance(self, client: HubClient, task: Resource) -> None:
         """Received, accepted, contact attempted; a stale version is refused."""
         stale = dict(task)
-        self._move(client, task, status="received")
+        words = [self._move(client, task, status="received")]
         self._expect(_refusal(client, {**stale, "status": "accepted"}) == 412, "412")  # noqa: PLR2004
-        if not self.began:
-            self.console.print("  " + self.words.say("stale"))
-            self.began = str(task["lastModified"])
-        self._move(client, task, status="accepted")
-        self._move(client, task, status="in-progress", business="contact-attempted")
+        words += [
+            self._move(client, task, status="accepted"),
+            self._move(client, task, "in-progress", "contact-attempted"),
+        ]
+        self._print_moves(task, words)
+        if not self.is_stale_told:
+            self._line(self.words.say("stale"))
+            self.is_stale_told = True
 
     def _visit(self, client: HubClient, task: Resource) -> None:
-        self._move(client, task, status="in-progress", business="visited")
+        self._print_moves(task, [self._move(client, task, "in-progress", "visited")])
 
     def _transfer(self, client: HubClient, task: Resource) -> None:
         onward = _onward(task)
@@ -249,20 +279,29 @@ class _Story:
         task["businessStatus"] = _coded("transferred")
         task.update(client.put(task))
         said = self.words.say(
-            "transferred", desk=self._desk(task), onward=onward["display"]
+            "transferred",
+            case=self._case(task),
+            desk=self._desk(task),
+            onward=onward["display"],
         )
-        self.console.print(f"  {said}")
+        self._line(said)
 
     def _move(
         self, client: HubClient, task: Resource, status: str, business: str = ""
-    ) -> None:
+    ) -> str:
+        """Change a Task; the programme's word for where it stands now."""
         task["status"] = status
         task.pop("businessStatus", None)
         if business:
             task["businessStatus"] = _coded(business)
         task.update(client.put(task))
-        said = self.words.say("moved", desk=self._desk(task), word=self._word(task))
-        self.console.print(f"  {said}")
+        return self._word(task)
+
+    def _print_moves(self, task: Resource, words: list[str]) -> None:
+        chain = " → ".join(words)
+        case, desk = self._case(task), self._desk(task)
+        said = self.words.say("moved", case=case, desk=desk, words=chain)
+        self._line(said)
 
     def _open_tasks(self, client: HubClient, desk: str) -> list[Resource]:
         return client.search(
@@ -276,10 +315,13 @@ class _Story:
             parent = message["tasks"][0]
             code = next(iter(parent["business_status"]), None)
             word = self._state(parent["status"], code, at_source=True)
-            line = f"{self._number(message['correlation'])} {word}"
+            line = f"{self._number(message['correlation'])}\t{word}"
             if line not in lines[-1:]:
                 lines.append(line)
         return lines
+
+    def _case(self, task: Resource) -> str:
+        return self._number(task["groupIdentifier"]["value"])
 
     def _number(self, correlation: str) -> str:
         """The number of a case in the story, by its correlation id."""
@@ -326,8 +368,25 @@ class _Story:
         if not holds:
             raise AssertionError(f"expected {what}")
 
-    def _scene(self, key: str) -> None:
-        self.console.print(f"[bold]{self.words.say(key)}[/]")
+    def _told_row(self, row: Resource) -> tuple[str, str, str]:
+        mark = "[green]✓[/]" if row["outcome"] == "accepted" else "[red]✗[/]"
+        return mark, row["code"], self.words.pick(row["message"], row["english"])
+
+    def _line(self, text: str) -> None:
+        """Indented, what does not fit as well."""
+        self.console.print(Padding(text, (0, 0, 0, 2), expand=False))
+
+    def _grid(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Columns without lines; the last one folds."""
+        grid = Table.grid(padding=(0, 1))
+        for row in rows:
+            grid.add_row(*row)
+        for column in grid.columns:
+            column.overflow = "fold"
+        self.console.print(Padding(grid, (0, 0, 0, 3), expand=False))
+
+    def _scene(self, key: str, **fields: object) -> None:
+        self.console.print(f"[bold]{self.words.say(key, **fields)}[/]")
 
 
 def _onward(task: Resource) -> Resource:

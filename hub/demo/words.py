@@ -39,10 +39,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "2. Delivered over OAuth to the server of {centre}: {count} ({seconds} s)",
     ),
     "centre_acts": ("③ 保健所が動く", "3. The health centres act"),
-    "moved": ("{desk}：{word}", "{desk}: {word}"),
+    "moved": ("{case}　{desk}：{words}", "{case}, {desk}: {words}"),
     "transferred": (
-        "{desk}：住所地の{onward}へ引き継ぎ（同意書の説明事項7）",
-        "{desk}: passed on to {onward}, the centre of residence (consent item 7)",
+        "{case}　{desk}：住所地の{onward}へ引き継ぎ（同意書の説明事項7）",
+        "{case}, {desk}: passed on to {onward}, the centre of residence (item 7)",
     ),
     "polled": (
         "{desk}はサーバーを持たないので、Task を検索して受け取りました",
@@ -53,8 +53,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "An update from a stale version was refused (412): no two can accept at once",
     ),
     "hospital_sees": (
-        "④ 病院に届いた知らせ（病院の受け口に届いた順）",
-        "4. What reached the hospital, in order",
+        "④ 病院に届いた知らせ（{count} 通、病院の受け口に届いた順）",
+        "4. What reached the hospital, in order ({count} messages)",
     ),
     "poll": (
         "検索（Task?_lastUpdated=ge…）でも同じ：{words}",
@@ -74,7 +74,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "6. Audit log: {sealed} sealed, {anchored} anchored, intact",
     ),
     "result": ("結果", "Result"),
-    "numbered": ("事例{number}：", "case {number}:"),
+    "numbered": ("事例{number}", "case {number}"),
     "case": ("事例", "case"),
     "consent": ("同意", "consent"),
     "desks": ("窓口", "desks"),

@@ -57,8 +57,8 @@ def sealing(settings: Settings, database: Database) -> Iterator[None]:
 
     Raises SetBackError when the database is behind its own signed checkpoint.
     """
-    checkpoints = make_checkpoints(settings)
-    checkpoints.anchor(database)
+    make_checkpoints(settings).anchor(database)
+    checkpoints = make_checkpoints(settings)  # its first own checkpoint is due at once
     sealer = Sealer(database, after=lambda: checkpoints.anchor_if_due(database))
     sealer.start()
     try:

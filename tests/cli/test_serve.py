@@ -81,10 +81,12 @@ def test_with_nothing_set_everything_stays_in_the_folder_var(
 
 
 def test_a_second_hub_on_the_same_sqlite_serves_beside_the_first(empty_folder: Path):
-    with serving(empty_folder) as (first, one):
-        with serving(empty_folder) as (second, two):
-            for base in (first, second):
-                assert httpx.get(f"{base}/readyz").status_code == 200
+    with (
+        serving(empty_folder) as (first, one),
+        serving(empty_folder) as (second, two),
+    ):
+        for base in (first, second):
+            assert httpx.get(f"{base}/readyz").status_code == 200
             end(one)
             end(two)
 

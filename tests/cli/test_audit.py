@@ -1,0 +1,79 @@
+"""`tsunagi audit verify` finds what was touched; SQLite and PostgreSQL."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from hub.audit.checkpoint import load_key
+from hub.audit.seal import seal_batch
+from hub.database import Database
+from hub.running.parts import make_checkpoints
+from hub.settings import Settings
+from tests.cli.conftest import Tsunagi
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(dev=True, database_url=database_url)
+
+
+@pytest.fixture
+def sealed(loaded: Database, settings: Settings) -> Database:
+    """Sealed and anchored, as a hub that was stopped leaves it."""
+    seal_batch(loaded)
+    make_checkpoints(settings).anchor(loaded)
+    return loaded
+
+
+def test_an_untouched_log_is_intact(tsunagi: Tsunagi, sealed: Database):
+    assert "intact" in tsunagi("audit", "verify").must().out
+
+
+def test_the_public_key_is_enough(tsunagi: Tsunagi, sealed: Database):
+    Path("var/audit-key.pem.pub").rename("public.pem")
+    Path("var/audit-key.pem").unlink()
+    assert "TSUNAGI_AUDIT_KEY" in tsunagi("audit", "verify").must(2).err
+    tsunagi("audit", "verify", "--key", "public.pem").must()
+    Path("public.pem").write_text("no key")
+    assert "Ed25519" in tsunagi("audit", "verify", "--key", "public.pem").must(2).err
+
+
+def test_before_any_checkpoint_the_chain_is_verified_and_no_key_is_made(
+    tsunagi: Tsunagi, loaded: Database, empty_folder: Path
+):
+    seal_batch(loaded)
+    said = tsunagi("audit", "verify").must()
+    assert "intact" in said.out
+    assert "audit-checkpoints.jsonl" in said.err
+    assert list(empty_folder.iterdir()) == []
+    tsunagi("audit", "verify", "--checkpoints", "nowhere.jsonl").must(2)
+
+
+SWAPPED = (
+    "UPDATE audit_event SET body = (SELECT body FROM audit_event WHERE seq = 4)"
+    " WHERE seq = 3"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "id_"),
+    [
+        ("UPDATE audit_event SET action = 'D' WHERE seq = 3", "HUB-AUD-010"),
+        (SWAPPED, "HUB-AUD-001"),
+        ("DELETE FROM audit_event WHERE seq = 3", "HUB-AUD-002"),
+        ("DELETE FROM audit_seal WHERE seq = 3", "HUB-AUD-003"),
+    ],
+)
+def test_what_was_touched_is_found(tsunagi: Tsunagi, sealed: Database, statement, id_):
+    with sealed.transaction() as session:
+        session.execute(text(statement))
+    said = tsunagi("audit", "verify").must(1)
+    assert id_ in said.err
+    assert "intact" not in said.out
+
+
+def test_another_key_verifies_nothing(tsunagi: Tsunagi, sealed: Database):
+    load_key(Path("other.pem"), create=True)
+    said = tsunagi("audit", "verify", "--key", "other.pem").must(1)
+    assert "HUB-AUD-007" in said.err
