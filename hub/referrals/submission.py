@@ -14,6 +14,7 @@ from hub.consent.decide import Question, decide
 from hub.consent.read import ConsentFacts, read
 from hub.database import Session
 from hub.directory.ask import StoredDirectory
+from hub.directory.values import Organisation
 from hub.disclosure.classes import WHOLE
 from hub.disclosure.grants import Permit
 from hub.fhir.canonical import questionnaire
@@ -84,13 +85,13 @@ def check(
     request_ref, request = _one(parts, "ServiceRequest")
     task_ref, task = _one(parts, "Task")
     _require_own(parts, actor, request_ref, request)
-    programme = _programme(session, knowledge, actor, parts, request)
-    _require_programme(session, programme, actor, parts, request_ref, request)
+    directory = StoredDirectory(session)
+    source = directory.organisation(actor.organisation)
+    programme = _programme(source, knowledge, parts, request)
+    _require_programme(source, programme, parts, request_ref, request)
     patient_ref = _require_one_subject(parts, request_ref, request, task_ref, task)
     form_ref = _form(parts, programme)
     consents = _consents(parts)
-    directory = StoredDirectory(session)
-    source = directory.organisation(actor.organisation)
     wording = source.wording_version if source else None
     question = Question(patient=patient_ref, at=at, wording_version=wording)
     _require_agreement_with_sheet(knowledge, parts, form_ref, consents)
@@ -144,13 +145,11 @@ def _require_own(parts: Parts, actor: Actor, reference: str, request: Resource) 
 
 
 def _programme(
-    session: Session,
+    source: Organisation | None,
     knowledge: Knowledge,
-    actor: Actor,
     parts: Parts,
     request: Resource,
 ) -> Programme:
-    source = StoredDirectory(session).organisation(actor.organisation)
     form = next((f.get("questionnaire") for _, f in _forms(parts)), None)
     return choose(
         knowledge.programmes,
@@ -161,14 +160,12 @@ def _programme(
 
 
 def _require_programme(
-    session: Session,
+    source: Organisation | None,
     programme: Programme,
-    actor: Actor,
     parts: Parts,
     reference: str,
     request: Resource,
 ) -> None:
-    source = StoredDirectory(session).organisation(actor.organisation)
     kind = source.kind if source else ""
     if kind not in programme.source_kinds:
         raise FhirError(issue("HUB-REF-012", parts.path(reference, "requester")))

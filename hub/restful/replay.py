@@ -8,7 +8,7 @@ hub's own mappings derive from source and content.
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from hub.actor import Actor
 from hub.database import Session
@@ -18,6 +18,12 @@ from hub.fhir.json import decode, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.bundle import Entry
 from hub.restful.tables import submission
+
+_GIVEN = select(submission.c.body_hash, submission.c.response).where(
+    submission.c.organisation == bindparam("organisation"),
+    submission.c.key == bindparam("key"),
+)
+_INSERT = submission.insert()
 
 
 def find(
@@ -58,15 +64,12 @@ def keep(
         for one in dict.fromkeys(keys)
     ]
     if rows:
-        session.execute(submission.insert(), rows)
+        session.execute(_INSERT, rows)
 
 
 def _row(session: Session, actor: Actor, key: str):  # type: ignore[no-untyped-def] # noqa: ANN202 - a Row of the table
-    return session.execute(
-        select(submission.c.body_hash, submission.c.response).where(
-            submission.c.organisation == actor.organisation, submission.c.key == key
-        )
-    ).first()
+    asked = {"organisation": actor.organisation, "key": key}
+    return session.execute(_GIVEN, asked).first()
 
 
 def _identifiers(entries: list[Entry]) -> list[str]:
