@@ -34,6 +34,20 @@ class Found:
     date: list[Row] = field(default_factory=list)
     quantity: list[Row] = field(default_factory=list)
     uri: list[Row] = field(default_factory=list)
+    _folded: dict[str, Row] = field(default_factory=dict)
+    _said: set[tuple[int, str]] = field(default_factory=set)
+
+    def say(self, parameter: int, text: str) -> None:
+        """A row of the index of strings; the same words once for a parameter.
+
+        A form's code says its words as display and as text, under several parameters.
+        """
+        if (parameter, text) in self._said:
+            return
+        self._said.add((parameter, text))
+        if text not in self._folded:
+            self._folded[text] = _words(text)
+        self.string.append({"parameter": parameter, **self._folded[text]})
 
 
 Emit = Callable[[Any, Found], None]
@@ -106,7 +120,7 @@ def _coding(definition: Definition) -> Emit:
             system = system_number(_text(value.get("system")))
             found.token.append(_token_row(parameter, code, system))
         if type(display) is str:
-            found.string.append(_string_row(text, display))
+            found.say(text, display)
 
     return emit
 
@@ -121,7 +135,7 @@ def _concept(definition: Definition) -> Emit:
             coding(item, found)
         words = value.get("text")
         if type(words) is str:
-            found.string.append(_string_row(text, words))
+            found.say(text, words)
 
     return emit
 
@@ -135,7 +149,7 @@ def _identifier(definition: Definition) -> Emit:
         _add_identifier(parameter, value, found)
         kind = value.get("type")
         if type(kind) is dict and type(kind.get("text")) is str:
-            found.string.append(_string_row(text, kind["text"]))
+            found.say(text, kind["text"])
 
     return emit
 
@@ -161,10 +175,9 @@ def _contact(parameter: int) -> Emit:
     return emit
 
 
-def _string_row(parameter: int, text: str) -> Row:
+def _words(text: str) -> Row:
     folded = fold(text)
     return {
-        "parameter": parameter,
         "value": folded[:PREFIX],
         "rest": folded if len(folded) > PREFIX else None,
         "exact": text if text != folded else None,
@@ -174,7 +187,7 @@ def _string_row(parameter: int, text: str) -> Row:
 def _string(parameter: int, datatype: str) -> Emit:
     def text(value: Any, found: Found) -> None:
         if type(value) is str:
-            found.string.append(_string_row(parameter, value))
+            found.say(parameter, value)
 
     match datatype:
         case "HumanName":
