@@ -33,13 +33,15 @@ def create_app(
     settings: Settings,
     database: Database,
     wake: Callable[[], None] = lambda: None,
+    anchor: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The ASGI application over a migrated database.
 
-    `wake` is called after a commit that may have queued a message.
+    `wake` is called after a commit that may have queued a message, `anchor` after one
+    that may have withdrawn a consent.
     """
     keys = signing_keys(settings)
-    hub = make_hub(settings, database, wake)
+    hub = make_hub(settings, database, wake, anchor)
     fetcher = make_fetcher(settings)
     app = FastAPI(
         title="つなぎハブ Tsunagi Hub",
@@ -60,6 +62,7 @@ def make_hub(
     settings: Settings,
     database: Database,
     wake: Callable[[], None] = lambda: None,
+    anchor: Callable[[], None] = lambda: None,
 ) -> Hub:
     """The hub's parts without its routes: for the app and for the command line."""
     audit.observe(database, settings.organization, settings.base_url)
@@ -71,6 +74,7 @@ def make_hub(
         declared=declared(),
         link_key=hashlib.sha256(key + b"links").digest(),
         wake=wake,
+        anchor=anchor,
     )
 
 

@@ -82,14 +82,18 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
     from hub.running.parts import delivering, make_worker, sealing
 
     with ExitStack() as stack:
-        stack.enter_context(sealing(settings, database))
+        checkpoints = stack.enter_context(sealing(settings, database))
         wake = _nothing
         if settings.worker:
             worker = make_worker(settings, database)
             stack.enter_context(delivering(worker))
             wake = worker.wake.set
+
+        def anchor() -> None:
+            checkpoints.anchor(database)
+
         config = uvicorn.Config(
-            create_app(settings, database, wake),
+            create_app(settings, database, wake, anchor),
             ws="none",
             log_config=None,
             access_log=False,

@@ -11,7 +11,8 @@ from hub.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """`wake` tells the worker that something may be waiting in the outbox.
+    """`wake` tells the worker that something may be waiting in the outbox; `anchor`
+    signs a checkpoint of the audit log before a withdrawal is acknowledged.
 
     `link_key` signs the next links of searches; `declared` are the search
     parameters of every served type.
@@ -23,6 +24,7 @@ class Hub:
     declared: Declared
     link_key: bytes
     wake: Callable[[], None]
+    anchor: Callable[[], None]
 
     @property
     def base(self) -> str:

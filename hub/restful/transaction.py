@@ -58,7 +58,7 @@ def batch_or_transaction(hub: Hub, actor: Actor, call: Call) -> Answer:
         response = process(
             hub, session, actor, bundle, entries, key, call.body, call.prefers
         )
-    hub.wake()
+    _committed(hub, entries)
     return Answer(200, response)
 
 
@@ -98,6 +98,15 @@ def process(
     return response
 
 
+def _committed(hub: Hub, entries: list[Entry]) -> None:
+    """What follows a commit before it is acknowledged."""
+    hub.wake()
+    types = {entry.type for entry in entries}
+    if "Consent" in types and "ServiceRequest" not in types:
+        # Not a new referral: it may be a withdrawal, anchored at once.
+        hub.anchor()
+
+
 def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str, Any]:
     """Each entry its own transaction; one that fails leaves the others alone (F12)."""
     results = []
@@ -112,7 +121,7 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
             if act == "read" and entry.id is None:
                 act = "search-type"
             results.append(_failed(refused(hub, actor, act, error, call.request_id)))
-    hub.wake()
+    _committed(hub, entries)
     return _response("batch-response", results)
 
 

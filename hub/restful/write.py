@@ -54,7 +54,7 @@ def create(hub: Hub, actor: Actor, call: Call) -> Answer:
         stored = create_one(hub, session, by, resource)
         replay.keep_created(session, actor, key, call.body, stored, by.at)
         told = _told(session, call, stored)
-    hub.wake()
+    _committed(hub, stored)
     return answers.written(stored, 201, hub.base, call.prefers, told)
 
 
@@ -68,7 +68,7 @@ def update(hub: Hub, actor: Actor, call: Call) -> Answer:
     with hub.database.transaction() as session:
         stored, created = update_one(hub, session, By(actor), resource, call.if_match)
         told = _told(session, call, stored)
-    hub.wake()
+    _committed(hub, stored)
     status = 201 if created else 200
     return answers.written(stored, status, hub.base, call.prefers, told)
 
@@ -89,7 +89,7 @@ def conditional_update(hub: Hub, actor: Actor, call: Call) -> Answer:
         else:
             resource["id"] = found.id
             stored, _ = update_one(hub, session, by, resource, call.if_match)
-    hub.wake()
+    _committed(hub, stored)
     return answers.written(stored, 200 if found else 201, hub.base, call.prefers)
 
 
@@ -104,7 +104,7 @@ def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
         by = By(actor)
         stored = patch_one(hub, session, by, before, operations, call.if_match)
         told = _told(session, call, stored)
-    hub.wake()
+    _committed(hub, stored)
     return answers.written(stored, 200, hub.base, call.prefers, told)
 
 
@@ -126,6 +126,14 @@ def _body(hub: Hub, call: Call) -> Resource:
     if resource["resourceType"] != call.resource_type:
         raise FhirError(issue("HUB-REST-011", "resourceType"))
     return resource
+
+
+def _committed(hub: Hub, stored: Stored) -> None:
+    """What follows a commit before it is acknowledged."""
+    hub.wake()
+    if stored.type == "Consent":
+        # It may have been a withdrawal: anchored at once (security.md §4).
+        hub.anchor()
 
 
 def _told(session: Session, call: Call, stored: Stored) -> list[Issue]:

@@ -1,21 +1,27 @@
 """Put the parts together and keep them running: worker, sealer, checkpoints."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.app import make_fetcher
+from hub.app import know, make_fetcher
 from hub.audit.checkpoint import Checkpoints, load_key
 from hub.audit.seal import Sealer
 from hub.database import Database, Session
 from hub.delivery.connector import Destination
 from hub.directory.ask import StoredDirectory
 from hub.disclosure.grants import are_open
+from hub.fhir import dates
+from hub.referrals.knowledge import Knowledge
+from hub.referrals.withdraw import expire
 from hub.settings import Settings
+from hub.smart.server import cleanup
 from hub.smart.signing import signing_keys
 from hub.worker import Worker
 
+_MINUTE = 60.0
 _GRACE = 10.0  # seconds; who stops a service seldom waits longer before killing it
 
 
@@ -52,20 +58,47 @@ def make_worker(settings: Settings, database: Database) -> Worker:
 
 
 @contextmanager
-def sealing(settings: Settings, database: Database) -> Iterator[None]:
+def sealing(settings: Settings, database: Database) -> Iterator[Checkpoints]:
     """Seal the audit log within a second and anchor it, while inside and at the end.
 
-    Raises SetBackError when the database is behind its own signed checkpoint.
+    Once a minute what has run out is ended. Raises SetBackError when the database is
+    behind its own signed checkpoint.
     """
     make_checkpoints(settings).anchor(database)
     checkpoints = make_checkpoints(settings)  # its first own checkpoint is due at once
-    sealer = Sealer(database, after=lambda: checkpoints.anchor_if_due(database))
+    tidy = housekeeping(know(settings), database)
+
+    def after_each_round() -> None:
+        checkpoints.anchor_if_due(database)
+        tidy()
+
+    sealer = Sealer(database, after=after_each_round)
     sealer.start()
     try:
-        yield
+        yield checkpoints
     finally:
         sealer.stop()
         checkpoints.anchor(database)
+
+
+def housekeeping(knowledge: Knowledge, database: Database) -> Callable[[], None]:
+    """End cases whose consent ran out and forget expired tokens, once a minute.
+
+    Grants and tokens end by themselves, to the second; this only tells the Tasks, the
+    sender and those who hold a copy, and keeps the tables small.
+    """
+    last = 0.0
+
+    def tidy() -> None:
+        nonlocal last
+        if time.monotonic() - last < _MINUTE:
+            return
+        last = time.monotonic()
+        with database.transaction() as session:
+            expire(session, knowledge, dates.now())
+            cleanup(session)
+
+    return tidy
 
 
 @contextmanager

@@ -87,8 +87,8 @@ def test_a_second_hub_on_the_same_sqlite_serves_beside_the_first(empty_folder: P
     ):
         for base in (first, second):
             assert httpx.get(f"{base}/readyz").status_code == 200
-            end(one)
-            end(two)
+        end(one)
+        end(two)
 
 
 def test_a_hub_that_is_set_right_serves_without_dev(
