@@ -1,14 +1,19 @@
 """Structured logs: JSON lines with references and ids, never content (AB20)."""
 
+import json
 import logging
 import sys
+import traceback
+from types import TracebackType
 
 import structlog
 
 
 def set_up(*, dev: bool) -> None:
     """JSON to stderr; for people with `--dev`. Third-party logs from WARNING up."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain() if dev else _Lines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # Query strings hold names: no access log, and httpx does not tell its URLs.
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -27,3 +32,32 @@ def set_up(*, dev: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+_Failure = (
+    tuple[type[BaseException], BaseException, TracebackType | None]
+    | tuple[None, None, None]
+)
+
+
+class _Plain(logging.Formatter):
+    """A library's log without what an exception says: that may be a value or a name."""
+
+    def formatException(self, ei: _Failure) -> str:  # noqa: N802 - logging's name
+        if ei[0] is None:
+            return ""
+        return f"{ei[0].__name__}\n{''.join(traceback.format_tb(ei[2]))}"
+
+
+class _Lines(_Plain):
+    """The same as one JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "event": record.getMessage().strip(),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)

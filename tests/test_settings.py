@@ -69,9 +69,3 @@ def test_drafts_are_kept_only_with_dev_unless_switched():
     assert Settings(dev=True).keeps_drafts
     assert not Settings(base_url=base).keeps_drafts
     assert not Settings(dev=True, drafts=False).keeps_drafts
-
-
-def test_http_beyond_loopback_is_for_dev_only():
-    assert Settings(dev=True, base_url="http://hub:8080").base_url
-    with pytest.raises(ValidationError, match="https"):
-        Settings(base_url="http://hub:8080")

@@ -18,8 +18,8 @@ _CODES = (
     "\n\nExit codes: 0 done, 1 refused or found something wrong, 2 usage or settings"
 )
 
-# Programmes that cannot be read, and the hub's signing key: the operator's to mend.
-_SETTINGS = ("HUB-PROG-01", "HUB-AUTH-022", "HUB-AUTH-023", "HUB-AUTH-024")
+# Broken programmes, unsafe start, the hub's signing key: the operator's to mend.
+_SETTINGS = ("HUB-PROG-01", *(f"HUB-AUTH-02{n}" for n in "23456"))
 
 app = typer.Typer(
     name="tsunagi",

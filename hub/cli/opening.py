@@ -73,12 +73,17 @@ def require_not_newer(database: Database) -> None:
         )
 
 
-def require_keys(settings: Settings) -> None:
-    """Refuse to start without the hub's own keys; with `--dev` they are made."""
+def require_ready(settings: Settings) -> None:
+    """Refuse to start with an unsafe base URL or without the hub's own keys.
+
+    With `--dev` missing keys are made.
+    """
     from hub.audit.checkpoint import load_key
     from hub.running.parts import audit_key_path
+    from hub.smart.routes import require_safe
     from hub.smart.signing import signing_keys
 
+    require_safe(settings)
     signing_keys(settings)
     path = audit_key_path(settings)
     if not settings.dev and not path.is_file():

@@ -17,8 +17,8 @@ from hub.cli.opening import (
     opened,
     read_settings,
     refuse,
-    require_keys,
     require_not_newer,
+    require_ready,
 )
 from hub.cli.said import out
 from hub.database import Database
@@ -62,7 +62,7 @@ def serve(
     with _leaving_on_signals(), _listening(host, port) as listener:
         settings = read_settings(dev=dev, port=listener.getsockname()[1])
         set_up(dev=settings.dev)
-        require_keys(settings)
+        require_ready(settings)
         if settings.dev:
             from hub.running.prepare import prepare
 
@@ -114,7 +114,7 @@ def work(dev: Dev = False) -> None:
     with _on_signals(lambda *_: stop.set()):
         settings = read_settings(dev=dev)
         set_up(dev=settings.dev)
-        require_keys(settings)
+        require_ready(settings)
         with opened(settings) as database:
             require_durable(settings, database)
             with sealing(settings, database):

@@ -72,7 +72,11 @@ def require_safe(settings: Settings) -> None:
     """
     if os.environ.get("AUTHLIB_INSECURE_TRANSPORT"):
         raise FhirError(issue("HUB-AUTH-025"))
-    base = urlsplit(settings.base_url)
+    try:
+        base = urlsplit(settings.base_url)
+        base.port  # noqa: B018 - reading it raises when it is no number
+    except ValueError:
+        raise FhirError(issue("HUB-AUTH-026")) from None
     is_local = base.scheme == "http" and base.hostname in _LOOPBACK
     if not (base.scheme == "https" and base.hostname) and not is_local:
         raise FhirError(issue("HUB-AUTH-026"))

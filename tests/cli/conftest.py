@@ -1,5 +1,6 @@
 """The command line as a person and as a script meet it: arguments, streams, code."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -7,11 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from hub import cli
 from hub.database import Database
 from hub.running.prepare import import_directory
 from hub.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command sets up logs on this test's stderr; the next test has another."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @dataclass(frozen=True)
@@ -69,9 +82,7 @@ def loaded(
     """A migrated database with the directory, named by TSUNAGI_DATABASE_URL."""
     monkeypatch.setenv("TSUNAGI_DATABASE_URL", database_url)
     database = Database(database_url)
-    state = tmp_path / "state"
-    import_directory(
-        Settings(dev=True, database_url=database_url, state=state), database
-    )
+    settings = Settings(dev=True, database_url=database_url, state=tmp_path / "state")
+    import_directory(settings, database)
     yield database
     database.close()

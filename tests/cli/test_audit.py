@@ -56,21 +56,23 @@ SWAPPED = (
 )
 
 
-@pytest.mark.parametrize(
-    ("statement", "id_"),
-    [
-        ("UPDATE audit_event SET action = 'D' WHERE seq = 3", "HUB-AUD-010"),
-        (SWAPPED, "HUB-AUD-001"),
-        ("DELETE FROM audit_event WHERE seq = 3", "HUB-AUD-002"),
-        ("DELETE FROM audit_seal WHERE seq = 3", "HUB-AUD-003"),
-    ],
+TOUCHED = (
+    ("UPDATE audit_event SET action = 'D' WHERE seq = 3", "HUB-AUD-010"),
+    (SWAPPED, "HUB-AUD-001"),
+    ("DELETE FROM audit_event WHERE seq = 5", "HUB-AUD-002"),
+    ("DELETE FROM audit_seal WHERE seq = 7", "HUB-AUD-003"),
 )
-def test_what_was_touched_is_found(tsunagi: Tsunagi, sealed: Database, statement, id_):
-    with sealed.transaction() as session:
-        session.execute(text(statement))
-    said = tsunagi("audit", "verify").must(1)
-    assert id_ in said.err
-    assert "intact" not in said.out
+
+
+def test_what_was_touched_is_found(tsunagi: Tsunagi, sealed: Database):
+    """One after the other: each is found beside those before it."""
+    for statement, id_ in TOUCHED:
+        assert id_ not in tsunagi("audit", "verify").err
+        with sealed.transaction() as session:
+            session.execute(text(statement))
+        said = tsunagi("audit", "verify").must(1)
+        assert id_ in said.err
+        assert "intact" not in said.out
 
 
 def test_another_key_verifies_nothing(tsunagi: Tsunagi, sealed: Database):

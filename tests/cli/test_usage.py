@@ -7,6 +7,7 @@ import pytest
 
 from hub.database import Database
 from hub.settings import Settings
+from hub.smart.routes import require_safe
 from tests.cli.conftest import Tsunagi
 
 COMMANDS = [
@@ -50,21 +51,24 @@ def test_a_hub_without_a_base_url_does_not_start(tsunagi: Tsunagi):
         "hub.example.jp",
         "https://",
         "https://hub.example.jp:http",
+        "https://[hub",
         "https://hub.example.jp/?x=1",
         "https://user@hub.example.jp",
     ],
 )
 def test_an_unsafe_base_url_does_not_start(tsunagi: Tsunagi, monkeypatch, base):
     monkeypatch.setenv("TSUNAGI_BASE_URL", base)
-    said = tsunagi("serve", "--port", 0).must(2)
-    assert "TSUNAGI_BASE_URL" in said.err
-    assert "user@" not in said.err
+    for command in (("serve", "--port", 0), ("work",)):
+        said = tsunagi(*command).must(2)
+        assert "TSUNAGI_BASE_URL" in said.err
+        assert "user@" not in said.err
 
 
 @pytest.mark.parametrize(
     "base", ["https://hub.example.jp", "http://127.0.0.1:80", "http://[::1]:8080/hub"]
 )
 def test_a_safe_base_url_is_taken(base):
+    require_safe(Settings(base_url=base))
     assert Settings(base_url=base).fhir_base == f"{base}/fhir/R4"
 
 
