@@ -132,16 +132,18 @@ def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool
     """G1 over `row`; `values` are those of `Shaped`, or parameters of these names."""
     organisation, moment = values["seen_by"], values["seen_at"]
     member, given, kept = _MEMBER, _GIVEN, _KEPT
-    granted = (
-        select(1)
-        .select_from(_MEMBER_GIVEN)
-        .where(
-            _COVERED,
-            member.c.type == row.c.type,
-            member.c.id == row.c.id,
-            given.c.organisation == organisation,
-            _open(given, moment),
-        )
+    # From the resource to its case to the grant, never from all grants of a client:
+    # SQLite would take the join the other way round, for each row anew.
+    covering = select(1).where(
+        given.c.case_id == member.c.case_id,
+        _COVERED,
+        given.c.organisation == organisation,
+        _open(given, moment),
+    )
+    granted = select(1).where(
+        member.c.type == row.c.type,
+        member.c.id == row.c.id,
+        exists(covering.correlate(member)),
     )
     own_draft = select(1).where(
         kept.c.type == row.c.type,
@@ -159,7 +161,6 @@ _MEMBER, _GIVEN, _KEPT = (
     grant.alias("seen_grant"),
     draft.alias("seen_draft"),
 )
-_MEMBER_GIVEN = _MEMBER.join(_GIVEN, _GIVEN.c.case_id == _MEMBER.c.case_id)
 _COVERED = _GIVEN.c.classes.op("&")(_MEMBER.c.data_class) != 0
 
 

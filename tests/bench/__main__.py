@@ -26,7 +26,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="a third of it")] = False,
     count: Annotated[int, typer.Option("--referrals", help="at most")] = 0,
     clients: Annotated[int, typer.Option(help="threads")] = 4,
-    seconds: Annotated[float, typer.Option(help="for each path")] = 0,
+    seconds: Annotated[float, typer.Option(help="for each path", max=90)] = 0,
     only: Annotated[str, typer.Option(help="sqlite | postgresql")] = "",
 ) -> None:
     """Measure the hub on each database there is."""
