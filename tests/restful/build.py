@@ -150,7 +150,9 @@ def a_referral(
 
 def without(bundle: dict[str, Any], resource_type: str) -> dict[str, Any]:
     """The Bundle without the entries of a type."""
-    kept = [e for e in bundle["entry"] if e["resource"]["resourceType"] != resource_type]
+    kept = [
+        e for e in bundle["entry"] if e["resource"]["resourceType"] != resource_type
+    ]
     return {**bundle, "entry": kept}
 
 

@@ -143,9 +143,7 @@ def test_RS8_one_letter_opens_its_interactions_and_no_other(hub, letter):
     }
     for wanted, answers in asked.items():
         for answer in answers:
-            refused = (
-                answer.status_code == 403 and refusal(answer)[1] == "HUB-AUTH-003"
-            )
+            refused = answer.status_code == 403 and refusal(answer)[1] == "HUB-AUTH-003"
             assert refused is (wanted != letter), (wanted, answer.text)
 
 
@@ -190,7 +188,9 @@ def _requests(caller, kind, id):
     patch = b'[{"op":"test","path":"/id","value":"1"}]'
     yield caller.get(f"/{kind}/{id}")
     yield caller.get(f"/{kind}/{id}", headers={"If-None-Match": 'W/"1"'})
-    yield caller.get(f"/{kind}/{id}", headers={"If-Modified-Since": "Thu, 01 Jan 2099 00:00:00 GMT"})
+    yield caller.get(
+        f"/{kind}/{id}", headers={"If-Modified-Since": "Thu, 01 Jan 2099 00:00:00 GMT"}
+    )
     yield caller.get(f"/{kind}/{id}?_summary=text")
     yield caller.get(f"/{kind}/{id}/_history/1")
     yield caller.get(f"/{kind}/{id}/_history")

@@ -173,7 +173,10 @@ _MADE: dict[int, Any] = {}
 def _once(hub, source):
     """One case per hub for all examples; a new one when the last has ended."""
     made = _MADE.get(id(hub))
-    if made is None or child_of(source, made)["status"] not in ("requested", "received"):
+    if made is None or child_of(source, made)["status"] not in (
+        "requested",
+        "received",
+    ):
         made = _MADE[id(hub)] = submit(source)
     return made
 
@@ -237,11 +240,15 @@ def test_any_bytes_are_answered_without_a_500(hub, source, raw):
     assert answer.status_code < 500
 
 
-PATHS = st.sampled_from(["", "/", "/id", "/status", "/meta", "/focus", "/x/y", "/note/-"])
+PATHS = st.sampled_from(
+    ["", "/", "/id", "/status", "/meta", "/focus", "/x/y", "/note/-"]
+)
 OPERATIONS = st.fixed_dictionaries(
     {},
     optional={
-        "op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "x"]),
+        "op": st.sampled_from(
+            ["add", "remove", "replace", "move", "copy", "test", "x"]
+        ),
         "path": PATHS | ODDLY,
         "from": PATHS | ODDLY,
         "value": ODDLY,
@@ -278,13 +285,59 @@ def test_any_query_is_answered_without_a_500(hub, source, query):
 
 
 NAMES = st.sampled_from(
-    ["patient", "_id", "identifier", "_lastUpdated", "owner", "status", "_has:Provenance:target:agent"]
-    + ["patient.name", "patient:Patient.name:exact", "authored-on", "_sort", "_count", "_include"]
-    + ["_revinclude", "_summary", "_elements", "_total", "_page", "_type", "code:not", "status:missing"]
+    [
+        "patient",
+        "_id",
+        "identifier",
+        "_lastUpdated",
+        "owner",
+        "status",
+        "_has:Provenance:target:agent",
+    ]
+    + [
+        "patient.name",
+        "patient:Patient.name:exact",
+        "authored-on",
+        "_sort",
+        "_count",
+        "_include",
+    ]
+    + [
+        "_revinclude",
+        "_summary",
+        "_elements",
+        "_total",
+        "_page",
+        "_type",
+        "code:not",
+        "status:missing",
+    ]
 )
 VALUES = st.sampled_from(
-    ["", "x", "1", "-1", "ge2026", "ge9999-12-31", "lt0001", "0000", "a|b|c", "|", ",", "\\", "true"]
-    + ["Patient/1", "Task:patient", "Task:patient:Patient", "-_lastUpdated", "999999999", "*", "ap0001-01-01"]
+    [
+        "",
+        "x",
+        "1",
+        "-1",
+        "ge2026",
+        "ge9999-12-31",
+        "lt0001",
+        "0000",
+        "a|b|c",
+        "|",
+        ",",
+        "\\",
+        "true",
+    ]
+    + [
+        "Patient/1",
+        "Task:patient",
+        "Task:patient:Patient",
+        "-_lastUpdated",
+        "999999999",
+        "*",
+        "ap0001-01-01",
+    ]
     + ["2026-01-01T25:00", "9999-12-31T23:59:59Z", "eq", "漢字", "%25", "_" * 300]
 )
 

@@ -136,7 +136,11 @@ def _found_anywhere(hub, text: str) -> bool:
             rows = session.exec_driver_sql(f'SELECT * FROM "{table}"')
             for row in rows:
                 for value in row:
-                    raw = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                    raw = (
+                        bytes(value)
+                        if isinstance(value, bytes | memoryview)
+                        else str(value).encode()
+                    )
                     if wanted in raw:
                         return True
     return False
@@ -209,9 +213,7 @@ def test_writes_beside_a_referral_are_refused_and_reads_answered(hub, source):
 
 
 def test_the_hubs_own_prefer_header_returns_what_was_stored(source):
-    answer = source.post(
-        "", a_referral(), headers={"Prefer": "return=representation"}
-    )
+    answer = source.post("", a_referral(), headers={"Prefer": "return=representation"})
     found = [e["resource"]["resourceType"] for e in answer.json()["entry"]]
     assert found[0] == "Patient"
     assert len(found) == 5
@@ -360,7 +362,9 @@ def test_the_correlation_id_of_the_header_becomes_the_referral_number(source):
 def test_a_correlation_id_used_twice_gives_two_numbers(source):
     header = {"X-Correlation-ID": str(uuid.uuid4())}
     tasks = [
-        source.read("/" + locations(source.post("", a_referral(), headers=header))["Task"])
+        source.read(
+            "/" + locations(source.post("", a_referral(), headers=header))["Task"]
+        )
         for _ in range(2)
     ]
     first, second = (task["groupIdentifier"]["value"] for task in tasks)

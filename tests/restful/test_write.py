@@ -116,7 +116,9 @@ def test_post_with_a_query_is_refused(author):
 
 def _numbered():
     number = str(uuid.uuid4())
-    return [{"system": "urn:x-test", "value": number}], f"identifier=urn:x-test|{number}"
+    return [
+        {"system": "urn:x-test", "value": number}
+    ], f"identifier=urn:x-test|{number}"
 
 
 def test_F4_if_none_exist_creates_once(author):
@@ -258,7 +260,9 @@ def test_F5_two_updates_at_once_and_one_wins(author):
     path, header = f"/ServiceRequest/{made['id']}", {"If-Match": 'W/"1"'}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         calls = [
-            pool.submit(author.put, path, {**made, "priority": "urgent"}, headers=header)
+            pool.submit(
+                author.put, path, {**made, "priority": "urgent"}, headers=header
+            )
             for _ in range(8)
         ]
         codes = sorted(call.result().status_code for call in calls)
@@ -509,7 +513,8 @@ def test_F10_a_stale_patch_changes_nothing(author):
 
 
 @pytest.mark.parametrize(
-    "media", ["application/json", "application/fhir+json", "application/merge-patch+json", ""]
+    "media",
+    ["application/json", "application/fhir+json", "application/merge-patch+json", ""],
 )
 def test_F10_another_media_type_is_415_and_names_the_right_one(author, media):
     made = author.post("/ServiceRequest", _request()).json()
