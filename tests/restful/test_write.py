@@ -548,7 +548,7 @@ def test_AB26_a_patch_cannot_grow_without_bound(author):
     assert answer.status_code in (400, 413, 422)
     many = [{"op": "test", "path": "/status", "value": "active"}] * 201
     assert refusal(_patch(author, path, *many)) == (413, "HUB-REST-034")
-    deep: dict = {}
+    deep: dict[str, object] = {}
     for _ in range(40):
         deep = {"extension": [deep]}
     operations = [
