@@ -23,10 +23,10 @@ from hub.restful import answers
 from hub.restful.call import read_call
 from hub.restful.hub import Hub
 from hub.restful.routes import routes as fhir_routes
+from hub.restful.served import searchable
 from hub.settings import Settings
 from hub.smart.routes import routes as oauth_routes
 from hub.smart.signing import signing_keys
-from hub.store.parameters import declared
 
 
 def create_app(
@@ -71,7 +71,7 @@ def make_hub(
         settings=settings,
         database=database,
         knowledge=know(settings),
-        declared=declared(),
+        declared=searchable(),
         link_key=hashlib.sha256(key + b"links").digest(),
         wake=wake,
         anchor=anchor,

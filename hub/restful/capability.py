@@ -111,8 +111,7 @@ def _searching(hub: Hub, name: str) -> dict[str, Any]:
         "searchRevInclude": [
             f"{other}:{code}"
             for other in sorted(SERVED)
-            if other != "AuditEvent"
-            for code, one in sorted(hub.declared[other].items())
+            for code, one in sorted(hub.declared.get(other, {}).items())
             if one.type == "reference" and {"*", name} & {*one.targets}
         ],
     }

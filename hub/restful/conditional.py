@@ -10,6 +10,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search import TRANSPORT, Query
 from hub.restful.call import Pairs, pairs, require_scope
 from hub.restful.hub import Hub
+from hub.restful.served import SERVED
 from hub.store.resources import Stored
 from hub.store.search import match
 
@@ -23,7 +24,7 @@ def criteria(hub: Hub, actor: Actor, resource_type: str, asked: Pairs) -> Query:
     """
     wanted = [(name, value) for name, value in asked if name not in TRANSPORT]
     query = search.conditional(resource_type, wanted, hub.declared, base_url=hub.base)
-    for touched in search.types_touched(query):
+    for touched in search.types_touched(query) & SERVED.keys():
         require_scope(actor, "s", touched)
     return query
 

@@ -30,21 +30,12 @@ from hub.restful.hub import Hub
 from hub.restful.linking import Linker
 from hub.restful.patching import patched
 from hub.restful.people import require_about
+from hub.restful.served import CASE_TYPES
 from hub.restful.visible import patient_of
 from hub.store import resources as store
 from hub.store.resources import Stored
 
 _DRAFT_DAYS = 7
-# References that say which case a resource is about, before its subject does.
-_CASE_TYPES = (
-    "Task",
-    "EpisodeOfCare",
-    "ServiceRequest",
-    "QuestionnaireResponse",
-    "CarePlan",
-    "Encounter",
-    "Consent",
-)
 
 
 def create_one(
@@ -209,23 +200,29 @@ def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) ->
 
 
 def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
-    """The case a new resource is about, among those the actor takes part in."""
-    organisation, patients = by.actor.organisation, []
+    """The case a new resource is about: all that it refers to must be in it.
+
+    Of several the newest open one in which the actor takes part; 422 HUB-REF-017 when
+    the references lead into different cases.
+    """
+    common: dict[str, Case] | None = None
     for _path, element in references.walk(resource):
         target = references.split(element["reference"])
-        if target is None:
+        if target is None or target[0] not in CASE_TYPES:
             continue
-        if target[0] == "Patient":
-            patients.append(target[1])
-        elif target[0] in _CASE_TYPES:
-            for case in cases.of_resource(session, *target):
-                if _takes_part(session, case.id, organisation):
-                    return case
-    for patient in patients:
-        writable = grants.writable_cases(session, organisation, patient)
-        if writable:
-            return cases.find(session, writable[0])
-    return None
+        found = {case.id: case for case in cases.of_resource(session, *target)}
+        if not found:
+            continue
+        kept = found if common is None else {k: found[k] for k in common if k in found}
+        if not kept:
+            raise FhirError(issue("HUB-REF-017", resource["resourceType"]))
+        common = kept
+    own = [
+        case
+        for case in (common or {}).values()
+        if _takes_part(session, case.id, by.actor.organisation)
+    ]
+    return min(own, key=lambda case: case.closed_at is not None, default=None)
 
 
 def _is_of_a_case(session: Session, resource: Resource) -> bool:

@@ -23,6 +23,7 @@ from hub.restful.call import (
 )
 from hub.restful.hub import Hub
 from hub.restful.privacy import search_audit
+from hub.restful.served import SERVED
 from hub.restful.summary import is_part, require_summary, subset
 from hub.store.resources import Stored
 from hub.store.search import Result
@@ -66,7 +67,7 @@ def searchset(
         lenient=lenient,
     )
     require_summary(query.summary, query.elements)
-    for touched in search.types_touched(query):
+    for touched in search.types_touched(query) & SERVED.keys():
         require_scope(actor, "s", touched)
     result = search_store(
         session,

@@ -6,6 +6,8 @@ The CapabilityStatement is made from this table, and a request is refused by it.
 from typing import Literal
 
 from hub.disclosure.classes import DIRECTORY_TYPES as DIRECTORY_NAMES
+from hub.fhir.search import Declared
+from hub.store.parameters import declared
 
 Interaction = Literal[
     "read",
@@ -67,3 +69,12 @@ LETTERS: dict[Interaction, Literal["c", "r", "u", "d", "s"]] = {
     "delete": "d",
     "search-type": "s",
 }
+
+
+def searchable() -> Declared:
+    """The search parameters of what is served: no chain leads anywhere else.
+
+    The log is not in the store: `privacy` searches it, and no other search reaches it.
+    """
+    known = declared()
+    return {name: known[name] for name in SERVED if name not in AUDIT_TYPES}

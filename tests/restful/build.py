@@ -133,10 +133,7 @@ def a_referral(
     request: dict[str, Any] | None = None,
     task: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A whole referral; each argument overrides elements of its resource.
-
-    `consent={}` keeps the default one, `consent=None` too; see `without`.
-    """
+    """A whole referral; each argument overrides elements of its resource."""
     person, order = urn(), urn()
     return a_bundle(
         post(a_patient(name, **(patient or {})), person),
