@@ -1,5 +1,6 @@
 """Cases: open one, say which resources belong to it, find the case of a resource."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -137,20 +138,29 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
 def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:
     """Whom these resources (type, id) of cases are about (Patient ids)."""
     flush(session)
-    keys, found = sorted(set(resources)), set()
-    for start in range(0, len(keys), _AT_ONCE):
-        rows = session.execute(
-            select(case.c.patient)
-            .join(case_resource, case_resource.c.case_id == case.c.id)
-            .where(
-                tuple_(case_resource.c.type, case_resource.c.id).in_(
-                    keys[start : start + _AT_ONCE]
-                )
-            )
-            .distinct()
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for type_, id in set(resources):
+        by_type[type_].append(id)
+    return {
+        str(row.patient)
+        for type_, ids in by_type.items()
+        for start in range(0, len(ids), _AT_ONCE)
+        for row in session.execute(
+            _PATIENTS, {"type": type_, "ids": ids[start : start + _AT_ONCE]}
         )
-        found |= {str(row.patient) for row in rows}
-    return found
+    }
+
+
+# One type at a time: SQLite enters no index by pairs and would read every case.
+_PATIENTS = (
+    select(case.c.patient)
+    .distinct()
+    .join(case_resource, case_resource.c.case_id == case.c.id)
+    .where(
+        case_resource.c.type == bindparam("type"),
+        case_resource.c.id.in_(bindparam("ids", expanding=True)),
+    )
+)
 
 
 def named(session: Session, source: str, correlation: str) -> Case | None:
