@@ -47,7 +47,10 @@ TABLE: list[tuple[int, str, str, str | None, set[str]]] = [
         for status in ("received", "accepted", "in-progress", "on-hold")
     ),
     (10, "accepted", "in-progress", "contact-attempted", {"recipient"}),
-    *((11, "in-progress", "in-progress", code, {"recipient"}) for code in sorted(IN_PROGRESS)),
+    *(
+        (11, "in-progress", "in-progress", code, {"recipient"})
+        for code in sorted(IN_PROGRESS)
+    ),
     (12, "in-progress", "on-hold", None, {"recipient"}),
     (12, "on-hold", "in-progress", None, {"recipient"}),
     (13, "in-progress", "completed", None, {"recipient"}),

@@ -362,7 +362,8 @@ def test_a_closed_case_takes_nothing_in(source):
 
 def test_an_abort_names_a_task_of_its_case(source, centre):
     made, other = submit(source), submit(source)
-    child = child_of(source, made)
+    accepted = centre.move(child_of(centre, made), status="accepted")
+    child = centre.move(accepted, status="in-progress")
 
     def abort(focus):
         return {
@@ -372,16 +373,17 @@ def test_an_abort_names_a_task_of_its_case(source, centre):
             "code": {"coding": [{"system": _TASK_CODE, "code": "abort"}]},
             "focus": {"reference": focus},
             "basedOn": [{"reference": made["ServiceRequest"]}],
+            "reasonCode": {"text": "転院したため"},
         }
 
     wrong = source.post("/Task", abort(f"Task/{child_of(source, other)['id']}"))
     assert refusal(wrong) == (422, "HUB-REF-017")
     wrong = source.post("/Task", abort(made["Task"]))
-    assert refusal(wrong) == (422, "HUB-REST-033")
+    assert refusal(wrong) == (422, "HUB-REF-028")
     assert refusal(source.post("/Task", abort("Task/x"))) == (422, "HUB-REST-016")
     asked = source.post("/Task", abort(f"Task/{child['id']}"))
     assert asked.status_code == 201
-    assert asked.json()["owner"] == child["owner"]
+    assert asked.json()["owner"]["reference"] == child["owner"]["reference"]
     agreed = centre.move(asked.json(), status="accepted")
     assert agreed["status"] == "accepted"
     assert child_of(source, made)["status"] == "failed"
