@@ -1,6 +1,7 @@
 """The CapabilityStatement is true (D13): what it declares works, the rest is refused."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,8 @@ from tests.restful.build import (
     submit,
 )
 
-ALL = (
-    ["read", "vread", "create", "update", "patch", "delete"]
-    + ["history-instance", "search-type", "history-type"]
-)
+ALL = ["read", "vread", "create", "update", "patch", "delete"]
+ALL += ["history-instance", "search-type", "history-type"]
 PATCH = {"Content-Type": "application/json-patch+json"}
 
 
@@ -43,7 +42,9 @@ def caller(hub):
 def made(hub, caller):
     """One resource of every type, by type."""
     found = {k: v.split("/")[1] for k, v in submit(caller, a_referral()).items()}
-    found["EpisodeOfCare"] = case_of(caller, {"Patient": f"Patient/{found['Patient']}"})["id"]
+    found["EpisodeOfCare"] = case_of(
+        caller, {"Patient": f"Patient/{found['Patient']}"}
+    )["id"]
     for name in SERVED:
         if name not in found and name != "AuditEvent":
             entries = caller.search(f"/{name}?_count=1")
@@ -96,7 +97,7 @@ def test_every_type_is_declared_once(statement):
 
 # The least that R4 asks of each type a client may create.
 CODE = {"text": "架空"}
-LEAST = {
+LEAST: dict[str, dict[str, Any]] = {
     "Patient": {},
     "RelatedPerson": {"patient": {"display": "架空"}},
     "QuestionnaireResponse": {"status": "completed"},
@@ -174,9 +175,7 @@ def drafter(drafting):
 
 
 @pytest.mark.parametrize("kind", sorted(set(SERVED) - {"AuditEvent", "Task"}))
-def test_D13_each_declared_interaction_works_and_no_other(
-    drafting, drafter, kind
-):
+def test_D13_each_declared_interaction_works_and_no_other(drafting, drafter, kind):
     statement = drafting.http.get("/fhir/R4/metadata").json()
     declared = {i["code"] for i in _resources(statement)[kind]["interaction"]}
     stored = _one(drafter, kind, declared)
@@ -317,7 +316,9 @@ def test_D13_conditional_forms_are_as_declared(caller, statement, made):
             assert one["conditionalRead"] == "full-support"
             tag = caller.get(f"/{kind}/{made[kind]}").headers["ETag"]
             header = {"If-None-Match": tag}
-            assert caller.get(f"/{kind}/{made[kind]}", headers=header).status_code == 304
+            assert (
+                caller.get(f"/{kind}/{made[kind]}", headers=header).status_code == 304
+            )
 
 
 def test_D13_update_as_create_is_as_declared(caller, statement):
@@ -325,7 +326,9 @@ def test_D13_update_as_create_is_as_declared(caller, statement):
         if "update" not in {i["code"] for i in one["interaction"]}:
             assert one["updateCreate"] is False
             continue
-        answer = caller.put(f"/{kind}/brand-new", {"resourceType": kind, "id": "brand-new"})
+        answer = caller.put(
+            f"/{kind}/brand-new", {"resourceType": kind, "id": "brand-new"}
+        )
         assert (answer.status_code == 405) is not one["updateCreate"], kind
 
 
@@ -361,7 +364,9 @@ def test_D13_the_system_level_is_as_declared(caller, statement):
     declared = {i["code"] for i in statement["rest"][0]["interaction"]}
     assert declared == {"transaction", "batch"}
     for kind in declared:
-        assert caller.post("", a_bundle(get("Organization/x"), type=kind)).status_code in (200, 404)
+        assert caller.post(
+            "", a_bundle(get("Organization/x"), type=kind)
+        ).status_code in (200, 404)
     for path in ("?_type=Patient", "/_history"):
         assert caller.get(path).status_code in (404, 405)
 
@@ -392,7 +397,11 @@ def test_every_error_is_a_valid_outcome(caller):
 
 def test_every_answer_to_a_read_is_valid(caller, made):
     paths = [f"/{kind}/{id}" for kind, id in made.items() if kind != "Questionnaire"]
-    paths += [f"/Task/{made['Task']}/_history", "/Patient", "/Task?_include=Task:patient"]
+    paths += [
+        f"/Task/{made['Task']}/_history",
+        "/Patient",
+        "/Task?_include=Task:patient",
+    ]
     for path in paths:
         raw = caller.get(path).content
         errors = [i for i in validate(decode(raw, 100)) if i.severity == "error"]

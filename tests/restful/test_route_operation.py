@@ -1,5 +1,7 @@
 """`HealthcareService/$route`: a dry run that stores nothing but its audit row."""
 
+from typing import Any
+
 import pytest
 
 from hub.fhir import canonical
@@ -26,7 +28,7 @@ def _asked(*parameters, address="鹿児島県鹿児島市架空町1-2-3"):
 
 def _told(answer):
     assert answer.status_code == 200, answer.text
-    found: dict[str, list] = {}
+    found: dict[str, list[Any]] = {}
     for one in answer.json()["parameter"]:
         found.setdefault(one["name"], []).append(one)
     return found
@@ -45,7 +47,9 @@ def test_KG_11_the_sources_own_centre_receives(hub, source):
 
 def test_KG_11_the_centre_of_residence_is_named(source):
     told = _told(source.post(PATH, _asked(address="鹿児島県霧島市架空町1")))
-    assert told["residence"][0]["valueReference"]["reference"] == "HealthcareService/aira"
+    assert (
+        told["residence"][0]["valueReference"]["reference"] == "HealthcareService/aira"
+    )
 
 
 def test_KG_12_out_of_prefecture_is_advised_and_the_wish_routes(hub, source):
@@ -63,7 +67,10 @@ def test_KG_12_out_of_prefecture_is_advised_and_the_wish_routes(hub, source):
 
 
 def test_another_source_may_be_asked_for(centre):
-    other = {"name": "source", "valueReference": {"reference": "Organization/4619999925"}}
+    other = {
+        "name": "source",
+        "valueReference": {"reference": "Organization/4619999925"},
+    }
     told = _told(centre.post(PATH, _asked(other)))
     assert told["initial"]
 
@@ -80,7 +87,11 @@ def test_a_programme_may_be_named(source):
     [
         ([], 400, "HUB-REST-024"),
         ([{"name": "patient", "valueString": "x"}], 400, "HUB-REST-024"),
-        ([{"name": "patient", "resource": a_request("Patient/x")}], 400, "HUB-REST-024"),
+        (
+            [{"name": "patient", "resource": a_request("Patient/x")}],
+            400,
+            "HUB-REST-024",
+        ),
         ([{"name": "nonsense", "valueString": "x"}], 400, "HUB-REST-035"),
     ],
 )

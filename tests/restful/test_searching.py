@@ -189,4 +189,3 @@ def test_polling_by_last_updated_sees_a_new_referral(source):
     made = submit(source)
     found = source.search(f"/Task?_lastUpdated=ge{since}&_count=100")
     assert made["Task"] in {f"Task/{task['id']}" for task in found}
-

@@ -194,7 +194,11 @@ def test_J5_the_depth_is_a_setting_on_every_route(small):
 )
 def test_F15_another_content_type_or_charset_is_415(hub, source, media):
     before, header = stored(hub), {"Content-Type": media}
-    for method, path in (("POST", ""), ("POST", "/Patient"), ("PUT", "/ServiceRequest/x")):
+    for method, path in (
+        ("POST", ""),
+        ("POST", "/Patient"),
+        ("PUT", "/ServiceRequest/x"),
+    ):
         answer = source.request(method, path, content=PATIENT, headers=header)
         assert refusal(answer) == (415, "HUB-REST-005")
     assert stored(hub) == before
