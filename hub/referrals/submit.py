@@ -38,9 +38,9 @@ def complete(
     """
     task = submission.parts.resources[submission.task]
     given = (task.get("groupIdentifier") or {}).get("value")
-    correlation = str(given or by.actor.correlation_id or uuid.uuid4())
-    if cases.is_numbered(session, correlation):
-        correlation = str(uuid.uuid4())
+    wanted = given or by.actor.correlation_id
+    is_free = wanted and not cases.is_numbered(session, wanted)
+    correlation = str(wanted if is_free else uuid.uuid4())
     task["groupIdentifier"] = {"system": CASE_ID, "value": correlation}
     hub = f"Organization/{knowledge.organisation}"
     if (task.get("owner") or {}).get("reference") not in (None, hub):

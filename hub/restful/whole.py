@@ -38,7 +38,8 @@ class Whole:
 
     `ids` are those of new resources, `found` the existing ones that entries matched,
     both by entry index. After `run`, `known` is the answer to give when all of this
-    was submitted before, and `made` the new ServiceRequest of a referral.
+    was submitted before, and `made` the new ServiceRequest of a referral that its
+    sender names by If-None-Exist.
     """
 
     def __init__(
@@ -174,7 +175,9 @@ class Whole:
         correlation = submit.complete(self.session, submission, knowledge, self.by)
         case = submit.new_case(submission, actor.organisation, correlation, self.by)
         cases.open_case(self.session, case, self.by.at)
-        self.made = submission.service_request
+        if any(e.if_none_exist for e in self._posted() if e.type == "ServiceRequest"):
+            # The sender will look for it again: the answer is kept under it.
+            self.made = submission.service_request
         done = self._place(case)
         submit.open_case(self.session, knowledge, self.by, case, submission)
         return self._answer_reads(done)

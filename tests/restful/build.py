@@ -3,6 +3,7 @@
 import copy
 import itertools
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -244,3 +245,29 @@ STORED = ("resource", "resource_version", "case_", "case_resource", "grant_", "o
 def stored(hub: RunningHub) -> dict[str, int]:
     """How many rows the tables of content have."""
     return {table: count(hub, table) for table in STORED}
+
+
+def is_found_anywhere(hub: RunningHub, text: str) -> bool:
+    """The text in any byte of the database: SQLite's files, or every column."""
+    wanted = text.encode()
+    url = hub.database.engine.url
+    if hub.database.is_sqlite:
+        path = Path(url.database or "")
+        return any(wanted in p.read_bytes() for p in path.parent.glob(path.name + "*"))
+    with hub.database.engine.connect() as session:
+        tables = session.exec_driver_sql(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'public'"
+        ).scalars()
+        for table in tables.all():
+            rows = session.exec_driver_sql(f'SELECT * FROM "{table}"')
+            for row in rows:
+                for value in row:
+                    raw = (
+                        bytes(value)
+                        if isinstance(value, bytes | memoryview)
+                        else str(value).encode()
+                    )
+                    if wanted in raw:
+                        return True
+    return False

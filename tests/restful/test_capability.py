@@ -1,6 +1,7 @@
 """The CapabilityStatement is true (D13): what it declares works, the rest is refused."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,8 @@ from tests.restful.build import (
     submit,
 )
 
-ALL = ["read", "vread", "create", "update", "patch", "delete"] + [
-    "history-instance",
-    "search-type",
-    "history-type",
-]
+ALL = ["read", "vread", "create", "update", "patch", "delete"]
+ALL += ["history-instance", "search-type", "history-type"]
 PATCH = {"Content-Type": "application/json-patch+json"}
 
 
@@ -99,7 +97,7 @@ def test_every_type_is_declared_once(statement):
 
 # The least that R4 asks of each type a client may create.
 CODE = {"text": "架空"}
-LEAST = {
+LEAST: dict[str, dict[str, Any]] = {
     "Patient": {},
     "RelatedPerson": {"patient": {"display": "架空"}},
     "QuestionnaireResponse": {"status": "completed"},

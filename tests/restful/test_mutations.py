@@ -70,9 +70,7 @@ ODD: list[Any] = [
     "HEAD",
 ]
 ODDLY = st.sampled_from(ODD).map(copy.deepcopy)
-BEARINGS = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120
-)
+BEARINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

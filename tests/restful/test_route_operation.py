@@ -1,5 +1,7 @@
 """`HealthcareService/$route`: a dry run that stores nothing but its audit row."""
 
+from typing import Any
+
 import pytest
 
 from hub.fhir import canonical
@@ -26,7 +28,7 @@ def _asked(*parameters, address="鹿児島県鹿児島市架空町1-2-3"):
 
 def _told(answer):
     assert answer.status_code == 200, answer.text
-    found: dict[str, list] = {}
+    found: dict[str, list[Any]] = {}
     for one in answer.json()["parameter"]:
         found.setdefault(one["name"], []).append(one)
     return found

@@ -3,7 +3,6 @@
 import concurrent.futures
 import copy
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -25,6 +24,7 @@ from tests.restful.build import (
     entry_of,
     get,
     ids,
+    is_found_anywhere,
     locations,
     post,
     put,
@@ -110,40 +110,14 @@ def test_KG_04_a_refused_referral_leaves_no_name_in_the_database(hub, source):
     sheet = without(a_referral(name=name, patient={"telecom": telecom}), "Consent")
     assert source.post("", sheet).status_code == 403
     for secret in (name, phone):
-        assert not _found_anywhere(hub, secret)
+        assert not is_found_anywhere(hub, secret)
 
 
 def test_the_scan_of_the_database_finds_what_was_accepted(hub, source):
     """The check above could not fail if the scan saw nothing."""
     name = a_name()
     submit(source, a_referral(name=name))
-    assert _found_anywhere(hub, name)
-
-
-def _found_anywhere(hub, text: str) -> bool:
-    """The text in any byte of the database: SQLite's files, or every column."""
-    wanted = text.encode()
-    url = hub.database.engine.url
-    if hub.database.is_sqlite:
-        path = Path(url.database)
-        return any(wanted in p.read_bytes() for p in path.parent.glob(path.name + "*"))
-    with hub.database.engine.connect() as session:
-        tables = session.exec_driver_sql(
-            "SELECT table_name FROM information_schema.tables"
-            " WHERE table_schema = 'public'"
-        ).scalars()
-        for table in tables.all():
-            rows = session.exec_driver_sql(f'SELECT * FROM "{table}"')
-            for row in rows:
-                for value in row:
-                    raw = (
-                        bytes(value)
-                        if isinstance(value, bytes | memoryview)
-                        else str(value).encode()
-                    )
-                    if wanted in raw:
-                        return True
-    return False
+    assert is_found_anywhere(hub, name)
 
 
 @pytest.mark.parametrize("missing", ["ServiceRequest", "Task", "QuestionnaireResponse"])
