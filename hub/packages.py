@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from hub.fhir.json import Resource
+from hub.fhir.outcome import code_system
 
 _ARTEFACTS = ("codesystems", "questionnaires", "valuesets", "conceptmaps")
 
@@ -45,7 +46,8 @@ class Packages:
         if not root.is_dir():
             raise PackagesError(f"profiles folder not found: {root}")
         folders = [f for top in (root, *more) for f in _folders(top)]
-        artefacts: dict[str, Resource] = {}
+        own = code_system()  # the one artefact that is not a file
+        artefacts: dict[str, Resource] = {own["url"]: own}
         for path in _files(folders, _ARTEFACTS, ".json"):
             resource = _artefact(path)
             if resource["url"] in artefacts:

@@ -152,3 +152,30 @@ def _render(found: Issue) -> dict[str, Any]:
     if found.expression:
         rendered["expression"] = [found.expression]
     return rendered
+
+
+def code_system() -> dict[str, Any]:
+    """The ids of the catalogue as a CodeSystem: what `details.coding` is coded in."""
+    concepts = [
+        {
+            "code": kind.id,
+            "display": kind.ja,
+            "designation": [{"language": "en", "value": kind.en}],
+        }
+        for _, kind in sorted(catalogue().items())
+    ]
+    return {
+        "resourceType": "CodeSystem",
+        "id": "issue",
+        "language": "ja",
+        "url": ISSUE_IDS,
+        "version": "1.0.0",
+        "name": "Issue",
+        "title": "指摘の番号 / Ids of issues",
+        "status": "active",
+        "experimental": False,
+        "caseSensitive": True,
+        "content": "complete",
+        "count": len(concepts),
+        "concept": concepts,
+    }

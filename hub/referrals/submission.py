@@ -263,8 +263,9 @@ def _require_desk(parts: Parts, request_ref: str, decision: Decision) -> Any:
     if decision.advise:
         raise FhirError(issue("HUB-REF-014", parts.path(request_ref)))
     if decision.initial is None:
-        missing = "、".join(decision.missing)
-        raise FhirError(issue("HUB-REF-015", parts.path(request_ref), missing=missing))
+        missing, english = decision.missing_words
+        where = parts.path(request_ref)
+        raise FhirError(issue("HUB-REF-015", where, missing=missing, english=english))
     return decision.initial
 
 

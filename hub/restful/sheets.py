@@ -206,5 +206,6 @@ def _require_desk(decision: Decision) -> None:
     if decision.advise:
         raise _NoDeskError(decision, issue("HUB-REF-014"))
     if decision.initial is None:
-        missing = "、".join(decision.missing)
-        raise _NoDeskError(decision, issue("HUB-REF-015", missing=missing))
+        missing, english = decision.missing_words
+        found = issue("HUB-REF-015", missing=missing, english=english)
+        raise _NoDeskError(decision, found)
