@@ -13,6 +13,7 @@ _TOLD = ("work-done", "contact-log", "outcome")
 _DATES = ("contact-date", "appointment-date", "visit-date")
 # Waiting, opening and questions are not support.
 _NOT_SUPPORT = ("requested", "received")
+_PASSED_ON = "transferred"
 _PLAN = re.compile(
     r"\s*(?:今後の支援計画|今後の計画|支援計画)\s*[:：]\s*(.+)", re.DOTALL
 )
@@ -56,12 +57,31 @@ def _steps(versions: Sequence[Resource], words: Mapping[str, str]) -> Iterator[s
     before = ""
     for number, version in enumerate(versions):
         state = f"{version['status']}/{business_status(version)}"
-        if state != before and version["status"] not in _NOT_SUPPORT:
+        if state != before and not _is_passed_over(versions, number):
             earlier = versions[number - 1] if number else {}
             on = _recorded(version, earlier) or day(version.get("lastModified"))
             shown = f"{on.month}月{on.day}日 " if on else ""
-            yield f"{shown}{word_of(version, words)}"
+            yield f"{shown}{word_of(version, words)}{_onward(version)}"
         before = state
+
+
+def _is_passed_over(versions: Sequence[Resource], number: int) -> bool:
+    """Acceptance has a column of its own; as a step it only says that none followed."""
+    status = versions[number]["status"]
+    waits = status == "accepted" and versions[-1]["status"] != "accepted"
+    return waits or status in _NOT_SUPPORT
+
+
+def _onward(version: Resource) -> str:
+    """To whom a case was passed on: its name in brackets, empty for other steps."""
+    if business_status(version) != _PASSED_ON:
+        return ""
+    desks = [
+        (output.get("valueReference") or {}).get("display", "")
+        for output in version.get("output", ())
+        if output_code(output) == "proposed-desk"
+    ]
+    return f"（{desks[-1]}）" if desks and desks[-1] else ""
 
 
 def _recorded(version: Resource, before: Resource) -> date | None:

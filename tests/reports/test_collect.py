@@ -239,10 +239,26 @@ def test_support_tells_the_steps_with_their_days_in_the_programmes_words():
         )
     )
     assert found.support.split("\n") == [
-        "4月4日 初回連絡待ち",
         "4月6日 連絡中",
         "4月12日 支援中（面接済）",
     ]
+
+
+def test_support_names_the_desk_a_case_was_passed_on_to():
+    desk = {"reference": "HealthcareService/b", "display": "架空保健所"}
+    found = row(
+        a_case(
+            1,
+            a_child("accepted", day=4),
+            a_child(
+                "failed",
+                "transferred",
+                day=5,
+                output=[output("proposed-desk", valueReference=desk)],
+            ),
+        )
+    )
+    assert found.support == "4月5日 移管済（架空保健所）"
 
 
 def test_support_holds_notes_and_results_but_no_question_and_no_plan():

@@ -22,7 +22,17 @@ from tests.restful.build import (
     submit,
 )
 
-ALL = ["read", "vread", "create", "update", "patch", "delete", "history-instance", "search-type", "history-type"]
+ALL = [
+    "read",
+    "vread",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "search-type",
+    "history-type",
+]
 PATCH = {"Content-Type": "application/json-patch+json"}
 
 
