@@ -84,6 +84,12 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
     with ExitStack() as stack:
         checkpoints = stack.enter_context(sealing(settings, database))
         wake = _nothing
+        if not settings.dev and not settings.delivery_allowed_hosts:
+            print_problem(
+                "TSUNAGI_DELIVERY_ALLOWED_HOSTS が空なので、どこへも届けません。"
+                "届ける相手のホストを書いてください。",
+                "No host may be delivered to: messages wait until it is set.",
+            )
         if settings.worker:
             worker = make_worker(settings, database)
             stack.enter_context(delivering(worker))
