@@ -20,7 +20,7 @@ from hub.cli.opening import (
     require_not_newer,
     require_ready,
 )
-from hub.cli.said import out
+from hub.cli.said import out, print_problem
 from hub.database import Database
 from hub.settings import Settings
 
