@@ -1,6 +1,7 @@
 """tsunagi serve | work | migrate | demo."""
 
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -57,6 +58,9 @@ def serve(
     TSUNAGI_WORKER=false では API だけ（配送は tsunagi work）。
     SIGTERM か Ctrl-C で、途中の処理を終えて止まる。 / Stops in order on SIGTERM.
     """
+    # Starting makes a great many objects that live as long as the process: collecting
+    # garbage meanwhile finds none and takes a fifth of the time to the first answer.
+    gc.disable()
     from hub.logs import set_up
 
     with _leaving_on_signals(), _listening(host, port) as listener:
@@ -107,6 +111,8 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
             date_header=True,
             timeout_graceful_shutdown=10,
         )
+        gc.freeze()
+        gc.enable()
         out.print(f"つなぎハブ {settings.fhir_base}", markup=False)
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,7 +1,6 @@
 """`tsunagi serve` and `tsunagi work` as real processes on real databases."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -87,7 +86,6 @@ def test_a_second_hub_on_the_same_sqlite_serves_beside_the_first(empty_folder: P
         serving(empty_folder) as (first, one),
         serving(empty_folder) as (second, two),
     ):
-        assert _processor_seconds(two.pid) < 2
         for base in (first, second):
             assert httpx.get(f"{base}/readyz").status_code == 200
         end(one)
@@ -142,12 +140,6 @@ def test_the_worker_alone_delivers_what_a_hub_without_worker_queued(
                 time.sleep(0.05)
             end(worker)
         end(hub)
-
-
-def _processor_seconds(pid: int) -> float:
-    """What a process has used so far; time on a clock would tell of other tests."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _token(base: str, client_id: str, scope: str) -> httpx.Response:
