@@ -17,6 +17,7 @@ from hub.fhir import dates, references
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals.advance import after_new_task, after_task
+from hub.referrals.amend import require_no_refusal
 from hub.referrals.rules import (
     require_author,
     require_consent_change,
@@ -155,6 +156,7 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
         if kind == "Task":
             require_new_task(session, by.actor, resource, case)
         require_about(resource, case.patient)
+        require_no_refusal(hub.knowledge, case, resource, kind)
         by_recipient = by.actor.organisation != case.source
         data_class = class_of(resource, by_recipient=by_recipient)
         return Belonging((case.id,), data_class, case.patient)
@@ -184,9 +186,38 @@ def _require_change(
         require_consent_change(session, by.actor, old, resource)
     elif kind not in DIRECTORY_TYPES:
         require_author(session, by.actor, old)
-    for case in cases.of_resource(session, kind, resource["id"]):
+    found = cases.of_resource(session, kind, resource["id"])
+    if found and not any(
+        _takes_part(session, case.id, by.actor.organisation) for case in found
+    ):
+        raise FhirError(issue("HUB-CON-012", kind))
+    _require_new_references(session, by, old, resource, {case.id for case in found})
+    for case in found:
         require_about(resource, case.patient)
+        require_no_refusal(hub.knowledge, case, resource, kind)
     return resource
+
+
+def _require_new_references(
+    session: Session, by: By, old: Resource, resource: Resource, own: set[str]
+) -> None:
+    """What a change newly refers to exists for the caller, in one of the same cases.
+
+    A reference that was there before never makes an update fail.
+    """
+    kind = resource["resourceType"]
+    before = {element["reference"] for _, element in references.walk(old)}
+    for path, element in references.walk(resource):
+        target = references.split(element["reference"])
+        if element["reference"] in before or target is None:
+            continue
+        if target[0] not in CASE_TYPES:
+            continue
+        seen = store.read(session, *target, visible_to(by.actor))
+        if seen is None or seen.deleted:
+            raise FhirError(issue("HUB-REST-016", f"{kind}.{path}.reference"))
+        if own and not own & {c.id for c in cases.of_resource(session, *target)}:
+            raise FhirError(issue("HUB-REF-017", f"{kind}.{path}.reference"))
 
 
 def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) -> Stored:
