@@ -191,32 +191,32 @@ def _require_change(
         _takes_part(session, case.id, by.actor.organisation) for case in found
     ):
         raise FhirError(issue("HUB-CON-012", kind))
-    _require_new_references(session, by, old, resource, {case.id for case in found})
+    if found:
+        own = {case.id for case in found}
+        _require_own_references(session, by, old, resource, own)
     for case in found:
         require_about(resource, case.patient)
         require_no_refusal(hub.knowledge, case, resource, kind)
     return resource
 
 
-def _require_new_references(
+def _require_own_references(
     session: Session, by: By, old: Resource, resource: Resource, own: set[str]
 ) -> None:
-    """What a change newly refers to exists for the caller, in one of the same cases.
+    """A change newly refers to nothing that the caller sees in other cases alone.
 
-    A reference that was there before never makes an update fail.
+    What it does not see, or what is not there, makes no update fail (rest.md §1).
     """
-    kind = resource["resourceType"]
     before = {element["reference"] for _, element in references.walk(old)}
+    visible = visible_to(by.actor)
     for path, element in references.walk(resource):
         target = references.split(element["reference"])
         if element["reference"] in before or target is None:
             continue
-        if target[0] not in CASE_TYPES:
+        if target[0] not in CASE_TYPES or store.read(session, *target, visible) is None:
             continue
-        seen = store.read(session, *target, visible_to(by.actor))
-        if seen is None or seen.deleted:
-            raise FhirError(issue("HUB-REST-016", f"{kind}.{path}.reference"))
-        if own and not own & {c.id for c in cases.of_resource(session, *target)}:
+        if not own & {case.id for case in cases.of_resource(session, *target)}:
+            kind = resource["resourceType"]
             raise FhirError(issue("HUB-REF-017", f"{kind}.{path}.reference"))
 
 
