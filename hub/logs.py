@@ -5,6 +5,7 @@ import logging
 import sys
 import traceback
 from types import TracebackType
+from typing import TextIO
 
 import structlog
 
@@ -18,7 +19,7 @@ def set_up(*, dev: bool) -> None:
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.ERROR)
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=False)
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_without_values)
         if dev
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
@@ -40,13 +41,22 @@ _Failure = (
 )
 
 
+def _frames(failure: _Failure) -> str:
+    if failure[0] is None:
+        return ""
+    return f"{failure[0].__name__}\n{''.join(traceback.format_tb(failure[2]))}"
+
+
+def _without_values(sio: TextIO, exc_info: _Failure) -> None:
+    # structlog's own would print every local: tokens, bodies, people.
+    sio.write("\n" + _frames(exc_info))
+
+
 class _Plain(logging.Formatter):
     """A library's log without what an exception says: that may be a value or a name."""
 
     def formatException(self, ei: _Failure) -> str:  # noqa: N802 - logging's name
-        if ei[0] is None:
-            return ""
-        return f"{ei[0].__name__}\n{''.join(traceback.format_tb(ei[2]))}"
+        return _frames(ei)
 
 
 class _Lines(_Plain):

@@ -15,6 +15,7 @@ from datetime import datetime
 from hub.consent.read import ConsentFacts
 from hub.disclosure.classes import DataClass
 from hub.disclosure.grants import Permit
+from hub.fhir.dates import JST
 from hub.fhir.outcome import Issue, issue
 from hub.programmes.programme import ConsentRule
 
@@ -120,7 +121,8 @@ def _refusals(
         found.append(issue("HUB-CON-004", "RelatedPerson.relationship"))
     if not _in_period(consent, question.at):
         found.append(issue("HUB-CON-005", "Consent.provision.period"))
-    if consent.purposes and not consent.purposes & SUPPORT_PURPOSES:
+    other_purpose = consent.purposes and not consent.purposes & SUPPORT_PURPOSES
+    if other_purpose or not consent.is_for_support:
         found.append(issue("HUB-CON-009", "Consent.provision.purpose"))
     return [*found, *_recipient_refusals(consent, rule, question)]
 
@@ -153,8 +155,11 @@ def _explained(
 
 
 def _in_period(consent: ConsentFacts, at: datetime) -> bool:
-    return (consent.starts is None or consent.starts <= at) and (
-        consent.ends is None or at < consent.ends
+    is_given = consent.given_on is None or consent.given_on <= at.astimezone(JST).date()
+    return (
+        is_given
+        and (consent.starts is None or consent.starts <= at)
+        and (consent.ends is None or at < consent.ends)
     )
 
 

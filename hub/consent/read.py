@@ -1,6 +1,6 @@
 """What a Consent resource says, as facts. Never raises: what it cannot read denies."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
@@ -21,7 +21,14 @@ Effect = Literal["permit", "deny", "unknown"]
 _UNDERSTOOD = frozenset(
     {"id", "extension", "type", "period", "purpose", "actor", "action"}
 )
+_SUPPORT_SCOPES = frozenset({"patient-privacy", "treatment"})
+# HL7's scopes and categories that agree to something else.
+_OTHER_USES = frozenset(
+    {"acd", "adr", "dnr", "emrgonly", "hcd", "polst", "research", "rsdid", "rsreid"}
+)
 _TO_PASS_ON = frozenset({"access", "disclose", "use"})
+# Under these policies the person dissents: a permit beside them contradicts (G10).
+_DISSENT = frozenset({"OPTOUT"})
 # Bounds that cannot be read: it never begins, it is long over.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
@@ -36,6 +43,7 @@ class ConsentFacts:
     `explanations` holds the item numbers of the form's 説明事項 that were explained,
     None when the Consent does not list them. `recipients` are named organisations or
     desks (references); empty means the class of recipient the form names.
+    `given_on` is the stated day of consent, in Japan.
     """
 
     reference: str
@@ -50,6 +58,8 @@ class ConsentFacts:
     recipients: frozenset[str]
     explanations: frozenset[int] | None
     wording_version: str | None
+    is_for_support: bool = True
+    given_on: date | None = None
 
 
 def read(
@@ -77,6 +87,8 @@ def read(
         ),
         explanations=_explanations(consent),
         wording_version=next(_values(consent, WORDING_VERSION), None),
+        is_for_support=_is_for_support(consent),
+        given_on=_given_on(consent),
     )
 
 
@@ -108,6 +120,30 @@ def _bound(period: Mapping[str, Any], name: Literal["start", "end"]) -> datetime
     except (ValueError, OverflowError):
         return unreadable
     return found or unreadable
+
+
+def _given_on(consent: Mapping[str, Any]) -> date | None:
+    """The day in Japan on which it was given; a day that never comes if unreadable."""
+    if "dateTime" not in consent:
+        return None
+    try:
+        found = moment(consent["dateTime"], end=False)
+    except (ValueError, OverflowError):
+        found = None
+    return found.astimezone(JST).date() if found else _NEVER.date()
+
+
+def _is_for_support(consent: Mapping[str, Any]) -> bool:
+    """False when its scope or a category says that it agrees to something else."""
+    scopes = set(_codes([consent.get("scope") or {}]))
+    categories = set(_codes(consent.get("category", ())))
+    return bool(scopes & _SUPPORT_SCOPES) and not (scopes | categories) & _OTHER_USES
+
+
+def _codes(concepts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for concept in concepts:
+        for coding in concept.get("coding", ()):
+            yield str(coding.get("code", ""))
 
 
 def _recipient(reference: Mapping[str, Any]) -> str:
@@ -157,11 +193,9 @@ def _has_relationship(relative: Mapping[str, Any]) -> bool:
 def _effect(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> Effect:
     if consent.get("modifierExtension") or provision.keys() - _UNDERSTOOD:
         return "unknown"
-    actions = {
-        coding.get("code")
-        for concept in provision.get("action", ())
-        for coding in concept.get("coding", ())
-    }
+    if set(_codes([consent.get("policyRule") or {}])) & _DISSENT:
+        return "unknown"
+    actions = set(_codes(provision.get("action", ())))
     if provision.get("action") and not actions & _TO_PASS_ON:
         return "unknown"
     kind = provision.get("type")

@@ -181,9 +181,14 @@ def named(session: Session, source: str, correlation: str) -> Case | None:
     return _case(row) if row else None
 
 
-def is_numbered(session: Session, correlation: str) -> bool:
-    """True when some case has this referral number already."""
-    found = select(case.c.id).where(case.c.correlation == correlation)
+def is_numbered(session: Session, source: str, correlation: str) -> bool:
+    """True when a case of this source has this referral number already.
+
+    Others' numbers play no part: a number that is taken would tell of them (G11).
+    """
+    found = select(case.c.id).where(
+        case.c.source == source, case.c.correlation == correlation
+    )
     return session.execute(found.limit(1)).first() is not None
 
 

@@ -81,6 +81,14 @@ def corrected(
     return {**response, "status": "amended"} if finished else response
 
 
+def require_no_refusal(
+    knowledge: Knowledge, case: Case, resource: Resource, path: str
+) -> None:
+    """HUB-CON-006 when a form of the case says "no consent" while a Consent stands."""
+    if resource["resourceType"] == "QuestionnaireResponse":
+        corrected(knowledge, case, resource, path)
+
+
 def tell(
     session: Session, knowledge: Knowledge, by: By, case: Case, responses: list[str]
 ) -> None:

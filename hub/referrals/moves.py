@@ -49,7 +49,9 @@ MAY_CHANGE: Mapping[Role, frozenset[str]] = {
 _SOURCE_ADDS = frozenset({"note", "input"})
 # Inputs that only the hub writes: they say where the case goes (handbook D-19).
 HUB_INPUTS = frozenset({"routing-trace", "onward-desk", "onward-desk-unconfirmed"})
-_NEVER_COMPARED = frozenset({"meta", "lastModified", "text"})
+_NEVER_COMPARED = frozenset({"meta", "lastModified"})
+# Of `meta` what tells others how to treat the resource; the rest are stamps.
+_LABELS = ("security", "tag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +334,25 @@ def _elements(
 
 def changed_elements(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """The elements that differ, apart from those the hub writes itself."""
-    return {
+    changed = {
         key
         for key in before.keys() | after.keys()
         if key not in _NEVER_COMPARED and before.get(key) != after.get(key)
     }
+    old, new = before.get("meta", {}), after.get("meta", {})
+    if any(old.get(key) != new.get(key) for key in _LABELS):
+        changed.add("meta")
+    return changed
+
+
+def with_unsaid(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The changed Task with the narrative and labels that its writer left unsaid."""
+    kept = {key: before[key] for key in ("text", "meta") if key in before}
+    said = {**kept, **after}
+    labels = {k: v for k, v in kept.get("meta", {}).items() if k in _LABELS}
+    if "meta" in after and labels:
+        said["meta"] = {**labels, **after["meta"]}
+    return said
 
 
 def _asks(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from hub.referrals.moves import (
     as_stored,
     changed_elements,
     check_move,
+    with_unsaid,
 )
 from hub.store import resources as store
 from hub.store.visibility import hub_sees_all
@@ -67,6 +68,7 @@ def require_task_change(
     place = place_of(session, before)
     if place is None:
         return after
+    after = with_unsaid(before, after)
     roles = roles_of(session, actor, place, before)
     if place.kind == "child":
         records = _has_records(session, actor, place)
@@ -154,9 +156,8 @@ def require_consent_change(
     author = cases.author_of(session, "Consent", before["id"])
     if author is None or author == actor.organisation:
         return
-    withdraws = after.get("status") in _WITHDRAWN and changed_elements(
-        before, after
-    ) <= {"status"}
+    changed = changed_elements(before, with_unsaid(before, after))
+    withdraws = after.get("status") in _WITHDRAWN and changed <= {"status"}
     if not withdraws or not _takes_part(session, actor, before["id"]):
         raise FhirError(issue("HUB-CON-016", "Consent"))
 

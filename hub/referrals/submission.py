@@ -33,6 +33,8 @@ from hub.referrals.route import route
 from hub.routing.outcome import Decision
 
 NEEDS_SUPPORT = "needs-community-support"
+# A form that its author gave up or takes back says nothing.
+_VOID = ("entered-in-error", "stopped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def check(
     request_ref, request = _one(parts, "ServiceRequest")
     task_ref, task = _one(parts, "Task")
     _require_own(parts, actor, request_ref, request)
+    _require_own(parts, actor, task_ref, task)
+    _require_in_force(parts, request_ref, request)
     directory = StoredDirectory(session)
     source = directory.organisation(actor.organisation)
     programme = _programme(source, knowledge, parts, request, _day(at))
@@ -144,9 +148,16 @@ def _one(parts: Parts, resource_type: str) -> tuple[str, Resource]:
     return found[0]
 
 
+def _require_in_force(parts: Parts, reference: str, request: Resource) -> None:
+    """Nobody is contacted on a draft, on what was revoked, or on a "do not"."""
+    if request.get("status") != "active" or request.get("doNotPerform") is True:
+        raise FhirError(issue("HUB-REF-030", parts.path(reference, "status")))
+
+
 def _require_own(parts: Parts, actor: Actor, reference: str, request: Resource) -> None:
-    requester = (request.get("requester") or {}).get("reference")
-    if requester not in (None, actor.reference):
+    """The ServiceRequest and the Task name their sender, or nobody."""
+    requester = request.get("requester") or {}
+    if requester and requester.get("reference") != actor.reference:
         raise FhirError(issue("HUB-REF-011", parts.path(reference, "requester")))
 
 
@@ -207,11 +218,24 @@ def _forms(parts: Parts) -> list[tuple[str, Resource]]:
 
 
 def _form(parts: Parts, programme: Programme) -> str:
-    for reference, answers in _forms(parts):
-        canonical = str(answers.get("questionnaire", "")).partition("|")[0]
-        if canonical == questionnaire(programme.forms.intake):
-            return reference
-    raise FhirError(issue("HUB-REF-020", "Bundle.entry"))
+    found = [
+        reference
+        for reference, answers in _forms(parts)
+        if _is_filled(answers, programme)
+    ]
+    if not found:
+        raise FhirError(issue("HUB-REF-020", "Bundle.entry"))
+    if len(found) > 1:
+        raise FhirError(issue("HUB-REF-031", parts.path(found[1])))
+    return found[0]
+
+
+def _is_filled(answers: Resource, programme: Programme) -> bool:
+    canonical = str(answers.get("questionnaire", "")).partition("|")[0]
+    return (
+        canonical == questionnaire(programme.forms.intake)
+        and answers.get("status") not in _VOID
+    )
 
 
 def _consents(parts: Parts) -> tuple[ConsentFacts, ...]:

@@ -34,12 +34,12 @@ def complete(
 
     The parent Task's owner and group identifier, and an identifier for a person
     without a hospital number (handbook D-12). Returns the correlation id, which is
-    the referral number: one that another case has already is not given twice.
+    the referral number: one that another case of the sender has is not given twice.
     """
     task = submission.parts.resources[submission.task]
     given = (task.get("groupIdentifier") or {}).get("value")
     wanted = given or by.actor.correlation_id
-    is_free = wanted and not cases.is_numbered(session, wanted)
+    is_free = wanted and not cases.is_numbered(session, by.actor.organisation, wanted)
     correlation = str(wanted if is_free else uuid.uuid4())
     task["groupIdentifier"] = {"system": CASE_ID, "value": correlation}
     hub = f"Organization/{knowledge.organisation}"

@@ -218,7 +218,7 @@ def is_known(stored: Stored, if_none_match: str | None, since: str | None) -> bo
         return False
     try:
         moment = parsedate_to_datetime(since)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     moment = moment.replace(tzinfo=moment.tzinfo or UTC)
     return stored.last_updated.replace(microsecond=0) <= moment

@@ -17,6 +17,7 @@ from hub.fhir import dates, references
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals.advance import after_new_task, after_task
+from hub.referrals.amend import require_no_refusal
 from hub.referrals.rules import (
     require_author,
     require_consent_change,
@@ -155,6 +156,7 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
         if kind == "Task":
             require_new_task(session, by.actor, resource, case)
         require_about(resource, case.patient)
+        require_no_refusal(hub.knowledge, case, resource, kind)
         by_recipient = by.actor.organisation != case.source
         data_class = class_of(resource, by_recipient=by_recipient)
         return Belonging((case.id,), data_class, case.patient)
@@ -184,9 +186,38 @@ def _require_change(
         require_consent_change(session, by.actor, old, resource)
     elif kind not in DIRECTORY_TYPES:
         require_author(session, by.actor, old)
-    for case in cases.of_resource(session, kind, resource["id"]):
+    found = cases.of_resource(session, kind, resource["id"])
+    if found and not any(
+        _takes_part(session, case.id, by.actor.organisation) for case in found
+    ):
+        raise FhirError(issue("HUB-CON-012", kind))
+    if found:
+        own = {case.id for case in found}
+        _require_own_references(session, by, old, resource, own)
+    for case in found:
         require_about(resource, case.patient)
+        require_no_refusal(hub.knowledge, case, resource, kind)
     return resource
+
+
+def _require_own_references(
+    session: Session, by: By, old: Resource, resource: Resource, own: set[str]
+) -> None:
+    """A change newly refers to nothing that the caller sees in other cases alone.
+
+    What it does not see, or what is not there, makes no update fail (rest.md §1).
+    """
+    before = {element["reference"] for _, element in references.walk(old)}
+    visible = visible_to(by.actor)
+    for path, element in references.walk(resource):
+        target = references.split(element["reference"])
+        if element["reference"] in before or target is None:
+            continue
+        if target[0] not in CASE_TYPES or store.read(session, *target, visible) is None:
+            continue
+        if not own & {case.id for case in cases.of_resource(session, *target)}:
+            kind = resource["resourceType"]
+            raise FhirError(issue("HUB-REF-017", f"{kind}.{path}.reference"))
 
 
 def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) -> Stored:

@@ -17,9 +17,14 @@ _ELEMENT = {
 def require_about(resource: Resource, patient: str, path: str | None = None) -> None:
     """422 HUB-REF-017 when a resource names another Patient than `patient` (an id).
 
+    A contained Patient is always another: the case's own stands for itself.
+
     What is stored under a grant for one person must not tell of somebody else.
     """
     kind = resource["resourceType"]
+    for index, inside in enumerate(resource.get("contained", ())):
+        if inside.get("resourceType") == "Patient":
+            raise FhirError(issue("HUB-REF-017", f"{path or kind}.contained[{index}]"))
     element = _ELEMENT.get(kind, "subject")
     about = resource.get(element)
     if not isinstance(about, dict):

@@ -8,6 +8,7 @@ that finds it again by If-None-Exist.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from hub.database import Session
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.canonical import SUBMISSION_ID
-from hub.fhir.json import decode, encode
+from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.bundle import Entry
 from hub.restful.call import Call
@@ -50,22 +51,23 @@ def find(
 ) -> bytes | None:
     """The answer given before; None for a new submission.
 
-    Under the same key the very bytes, for the same content entries that say 200.
+    Under the same key the very bytes, for the same content entries that say 200;
+    without what it showed when the caller may not see all of that any more.
     """
     row = _keyed(session, actor, key, body)
     if row is not None:
-        return bytes(row.response)
+        return _as_still_seen(session, actor, bytes(row.response))
     for identifier in _identifiers(entries):
         row = _row(session, actor, identifier)
         if row is not None:
-            return _as_known(bytes(row.response))
+            return _as_known(session, actor, bytes(row.response))
     return None
 
 
 def find_request(session: Session, actor: Actor, reference: str) -> bytes | None:
     """The answer to the submission that made this ServiceRequest."""
     row = _row(session, actor, f"made:{reference}")
-    return _as_known(bytes(row.response)) if row else None
+    return _as_known(session, actor, bytes(row.response)) if row else None
 
 
 def keep(
@@ -166,8 +168,47 @@ def _identifiers(entries: list[Entry]) -> list[str]:
     ]
 
 
-def _as_known(response: bytes) -> bytes:
+def shown(response: bytes) -> list[tuple[str, str]]:
+    """(type, id) of every resource whose content stands in a kept answer."""
+    return [
+        (one["resourceType"], one["id"])
+        for one in _contents(decode(response, _STORED_DEPTH))
+    ]
+
+
+def _contents(bundle: Resource) -> Iterator[Resource]:
+    for entry in bundle.get("entry", ()):
+        resource = entry.get("resource", {})
+        if resource.get("resourceType") == "Bundle":
+            yield from _contents(resource)
+        elif "id" in resource:
+            yield resource
+
+
+def _as_still_seen(session: Session, actor: Actor, response: bytes) -> bytes:
+    """The answer, decided anew: a grant may have closed since (security.md §1.4)."""
+    visible = visible_to(actor)
+    for kind, id in shown(response):
+        found = store.read(session, kind, id, visible)
+        if found is None or found.deleted or not _may_see(actor, kind):
+            return _without_contents(response)
+    return response
+
+
+def _may_see(actor: Actor, kind: str) -> bool:
+    # What it wrote itself it was shown without a scope to read.
+    return any(actor.may(letter, kind) for letter in ("r", "s", "c", "u"))
+
+
+def _without_contents(response: bytes) -> bytes:
     bundle = decode(response, _STORED_DEPTH)
+    for entry in bundle.get("entry", ()):
+        entry.pop("resource", None)
+    return encode(bundle)
+
+
+def _as_known(session: Session, actor: Actor, response: bytes) -> bytes:
+    bundle = decode(_as_still_seen(session, actor, response), _STORED_DEPTH)
     for entry in bundle.get("entry", ()):
         if entry["response"]["status"].startswith("201"):
             entry["response"]["status"] = "200 OK"

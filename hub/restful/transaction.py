@@ -12,6 +12,7 @@ from hub import audit
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
+from hub.disclosure import cases
 from hub.fhir import dates
 from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, Issue, issue, operation_outcome, require_none
@@ -90,12 +91,24 @@ def process(
         done = whole.run()
         known = whole.known
     if known is not None:
-        audit.record(session, actor, "transaction", at=by.at)
+        _record_replay(session, by, known)
         return known
     made = [_response_entry(entry, done[entry.index], prefers) for entry in entries]
     response = encode(_response("transaction-response", made))
     replay.keep(session, actor, key, entries, body, response, by.at, whole.made)
     return response
+
+
+def _record_replay(session: Session, by: By, known: bytes) -> None:
+    """An answer given again: whom it shows is disclosed again."""
+    patients = cases.patients_of(session, replay.shown(known))
+    audit.record(
+        session,
+        by.actor,
+        "transaction",
+        patients=[f"Patient/{id}" for id in sorted(patients)],
+        at=by.at,
+    )
 
 
 def _committed(hub: Hub, entries: list[Entry]) -> None:

@@ -4,7 +4,7 @@ A reference from something visible gives no right to its target (security.md G5)
 every branch carries the predicate before its LIMIT (G2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
@@ -27,8 +27,11 @@ def included(
     matches: Found,
     visible: Visible,
     limit: int,
+    allowed: Collection[str],
 ) -> list[StoredRow]:
     """The rows that the includes add to `matches`, each once and none twice.
+
+    Of a parameter that may point to anything only the types in `allowed` come along.
 
     `:iterate` goes on from what was added, at most three rounds. Raises FhirError
     HUB-SEARCH-011 when more than `limit` would be added: a cut would be silent.
@@ -39,7 +42,7 @@ def included(
         fresh: Found = {}
         for include in includes:
             if round_ == 0 or include.iterate:
-                rows = _follow(session, include, start, visible, limit)
+                rows = _follow(session, include, start, visible, limit, allowed)
                 fresh |= {
                     row.key: row
                     for row in rows
@@ -55,7 +58,12 @@ def included(
 
 
 def _follow(
-    session: Session, include: Include, start: Found, visible: Visible, limit: int
+    session: Session,
+    include: Include,
+    start: Found,
+    visible: Visible,
+    limit: int,
+    allowed: Collection[str],
 ) -> Iterable[StoredRow]:
     make = _reverse if include.reverse else _forward
     query = make(include, start)
@@ -68,6 +76,8 @@ def _follow(
         .order_by(found.c.key)
         .limit(known(limit + 1))
     )
+    if not include.reverse and include.target is None:
+        statement = statement.where(found.c.type.in_(sorted(allowed)))
     return session.execute(statement).all()
 
 

@@ -4,6 +4,7 @@ Pages go on from the sort keys and the creation order of the last match (keyset)
 writes between two pages neither repeat nor hide a match whose keys stay.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from hub.fhir.search import Query, Sort
 from hub.store import tables
 from hub.store.conditions import TABLES, conditions, known, numbers
 from hub.store.include import included
+from hub.store.parameters import definitions
 from hub.store.stored import Stored, StoredRow, columns, from_row
 from hub.store.visibility import Visible
 
@@ -61,13 +63,15 @@ def search(
     visible: Visible,
     *,
     after: Cursor | None = None,
+    includable: Collection[str] | None = None,
     default_count: int = 50,
     max_count: int = 1000,
     max_included: int = 1000,
 ) -> Result:
     """One page of `query`, from `after` (the `next` of the page before) on.
 
-    `resource_type` is "" when `query.types` names several. Raises FhirError
+    `resource_type` is "" when `query.types` names several. `includable` are the types
+    that an include without a named target may bring along, None = any. Raises FhirError
     HUB-SEARCH-011 (too many included) and -012 (`after` of another search).
     """
     flush(session)
@@ -83,7 +87,8 @@ def search(
     total = len(rows) if not (more or after) else None
     if query.total != "none" and total is None:
         total = _total(session, types, query, visible)
-    extra = included(session, query.includes, matches, visible, max_included)
+    allowed = definitions() if includable is None else includable
+    extra = included(session, query.includes, matches, visible, max_included, allowed)
     return Result(
         [from_row(row) for row in matches.values()],
         [from_row(row) for row in extra],

@@ -45,3 +45,16 @@ def test_AB20_an_error_of_the_database_does_not_tell_its_values(database: Databa
     with pytest.raises(DBAPIError) as raised, database.transaction() as session:
         session.execute(statement, {"name": NAME})
     assert "太郎" not in str(raised.value)
+
+
+def test_AB20_our_own_traceback_shows_no_local_value(capfd):
+    set_up(dev=True)
+    token = f"Bearer {NAME}"
+    try:
+        int(token)
+    except ValueError:
+        structlog.get_logger().exception("internal error", request_id="r1")
+    said = capfd.readouterr().err
+    assert "r1" in said
+    assert "ValueError" in said
+    assert "太郎" not in said
