@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from hub.directory.address import Resolved
 from hub.directory.ask import Directory
+from hub.directory.parts import parts
 from hub.directory.values import Organisation
 from hub.fhir.canonical import questionnaire as form_canonical
 from hub.fhir.dates import JST
@@ -18,6 +20,7 @@ from hub.packages import Packages
 from hub.programmes.choose import choose
 from hub.programmes.programme import Leaflet, Programme
 from hub.questionnaires import submission
+from hub.questionnaires.form import form
 from hub.questionnaires.response import to_response
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.route import route_with_warnings
@@ -115,10 +118,11 @@ def _judge_row(
         bundle = _bundle(source, programme, questionnaire, row, at)
         _require_mark(programme, source)
         routed = _route(directory, programme, source, bundle, at)
-        warnings += [replace(i, row=row.number) for i in routed.warnings]
+        warnings += _beside_address(routed.warnings, row, questionnaire)
         if not is_correction:
             # A corrected sheet stays with the desk its case has.
             _require_desk(routed.decision)
+        bundle = _with_parts(directory, bundle, routed.residence)
     except FhirError as error:
         located = tuple(replace(i, row=row.number) for i in error.issues)
         decision = _decision_of(error)
@@ -126,6 +130,26 @@ def _judge_row(
         return Judged(row.number, None, decision, *told)
     told = ((), tuple(warnings), programme.leaflet, is_correction)
     return Judged(row.number, bundle, routed.decision, *told)
+
+
+def _with_parts(directory: Directory, bundle: Resource, found: Resolved) -> Resource:
+    """The Bundle with the parts of the person's address that its text names."""
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Patient":
+            for address in entry["resource"].get("address", []):
+                text = address.get("text", "")
+                made = parts(directory.gazetteer, text, found)
+                address |= {k: v for k, v in made.items() if k not in address}
+    return bundle
+
+
+def _beside_address(
+    warnings: tuple[Issue, ...], row: Row, questionnaire: Resource
+) -> list[Issue]:
+    """What was doubtful about the address, at the column the address stands in."""
+    link = form(questionnaire).role("person-address")
+    column = row.headers.get(link or "")
+    return [replace(i, row=row.number, column=column) for i in warnings]
 
 
 class _NoDeskError(FhirError):
