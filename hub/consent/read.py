@@ -21,6 +21,7 @@ Effect = Literal["permit", "deny", "unknown"]
 _UNDERSTOOD = frozenset(
     {"id", "extension", "type", "period", "purpose", "actor", "action"}
 )
+_ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _TO_PASS_ON = frozenset({"access", "disclose", "use"})
 # Bounds that cannot be read: it never begins, it is long over.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -165,7 +166,18 @@ def _effect(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> Effect:
     if provision.get("action") and not actions & _TO_PASS_ON:
         return "unknown"
     kind = provision.get("type")
+    if kind is None and "_type" not in provision:
+        return _base_effect(consent)
     return kind if kind in ("permit", "deny") else "unknown"
+
+
+def _base_effect(consent: Mapping[str, Any]) -> Effect:
+    """What the policy rule alone says: R4 asks for no type in the root provision."""
+    codings = (consent.get("policyRule") or {}).get("coding", ())
+    rules = {c.get("code") for c in codings if c.get("system") == _ACT_CODE}
+    if rules == {"OPTIN"}:
+        return "permit"
+    return "deny" if rules == {"OPTOUT"} else "unknown"
 
 
 def _explanations(consent: Mapping[str, Any]) -> frozenset[int] | None:

@@ -87,6 +87,7 @@ def check(
     request_ref, request = _one(parts, "ServiceRequest")
     task_ref, task = _one(parts, "Task")
     _require_own(parts, actor, request_ref, request)
+    _require_own(parts, actor, task_ref, task)
     directory = StoredDirectory(session)
     source = directory.organisation(actor.organisation)
     programme = _programme(source, knowledge, parts, request, _day(at))
@@ -144,8 +145,9 @@ def _one(parts: Parts, resource_type: str) -> tuple[str, Resource]:
     return found[0]
 
 
-def _require_own(parts: Parts, actor: Actor, reference: str, request: Resource) -> None:
-    requester = (request.get("requester") or {}).get("reference")
+def _require_own(parts: Parts, actor: Actor, reference: str, sent: Resource) -> None:
+    """Nobody asks in the name of another organisation."""
+    requester = (sent.get("requester") or {}).get("reference")
     if requester not in (None, actor.reference):
         raise FhirError(issue("HUB-REF-011", parts.path(reference, "requester")))
 

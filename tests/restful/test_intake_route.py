@@ -346,3 +346,16 @@ def test_the_address_of_a_sheet_has_its_parts(source):
     assert address["text"] == "鹿児島県鹿児島郡三島村架空"
     assert (address["state"], address["city"]) == ("鹿児島県", "鹿児島郡三島村")
     assert address["extension"][0]["valueCoding"]["code"] == "46303"
+
+
+def test_a_family_consent_without_the_relation_names_the_column(source):
+    """Handbook §3: the basis needs 続柄; a dry run says the same as the door."""
+    raw = a_csv(a_row(支援事業の説明="本人・家族", 支援事業の同意="家族"))
+    (row,) = rows(send(source, raw))
+    assert (row["outcome"], row["code"]) == ("refused", "HUB-CON-004")
+    assert row["column"] == "家族同意者"
+
+
+def test_KG_04_a_refusal_names_the_consent_column(source):
+    (row,) = rows(send(source, a_csv(a_row(支援事業の同意=""))))
+    assert (row["code"], row["column"]) == ("HUB-CON-001", "支援事業の同意")
