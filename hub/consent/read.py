@@ -26,6 +26,7 @@ _SUPPORT_SCOPES = frozenset({"patient-privacy", "treatment"})
 _OTHER_USES = frozenset(
     {"acd", "adr", "dnr", "emrgonly", "hcd", "polst", "research", "rsdid", "rsreid"}
 )
+_ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _TO_PASS_ON = frozenset({"access", "disclose", "use"})
 # Under these policies the person dissents: a permit beside them contradicts (G10).
 _DISSENT = frozenset({"OPTOUT"})
@@ -199,7 +200,18 @@ def _effect(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> Effect:
     if provision.get("action") and not actions & _TO_PASS_ON:
         return "unknown"
     kind = provision.get("type")
+    if kind is None and "_type" not in provision:
+        return _base_effect(consent)
     return kind if kind in ("permit", "deny") else "unknown"
+
+
+def _base_effect(consent: Mapping[str, Any]) -> Effect:
+    """What the policy rule alone says: R4 asks for no type in the root provision."""
+    codings = (consent.get("policyRule") or {}).get("coding", ())
+    rules = {c.get("code") for c in codings if c.get("system") == _ACT_CODE}
+    if rules == {"OPTIN"}:
+        return "permit"
+    return "deny" if rules == {"OPTOUT"} else "unknown"
 
 
 def _explanations(consent: Mapping[str, Any]) -> frozenset[int] | None:

@@ -58,9 +58,9 @@ def resolve(
     wins over everything when it exists. Never raises for what was written.
     """
     stated = gazetteer.municipality(code) if code else None
-    if stated:
-        return _decided(gazetteer, stated, "code", Reading(), ())
     reading = read_text(gazetteer, text or "")
+    if stated:
+        return _stated(gazetteer, stated, reading)
     proposed, warnings = _propose(gazetteer, postal_code or reading.postal_code)
     if code:
         warnings = (*warnings, _warning("HUB-ROUTE-010"))
@@ -68,6 +68,14 @@ def resolve(
     return replace(
         result, warnings=(*warnings, *_notes(reading, result), *result.warnings)
     )
+
+
+def _stated(gazetteer: Gazetteer, code: str, reading: Reading) -> Resolved:
+    """A stated code; a text that says the same keeps its ward and neighbourhood."""
+    if reading.codes == (code,):
+        result = _decided(gazetteer, code, "text", reading, ())
+        return replace(result, warnings=_notes(reading, result))
+    return _decided(gazetteer, code, "code", Reading(), ())
 
 
 def _propose(
@@ -111,7 +119,7 @@ def _by_help(
     both = [c for c in reading.codes if c in proposed]
     if len(both) == 1:
         return _decided(gazetteer, both[0], "text+postal-code", reading, ())
-    near = [c for c in reading.codes if home and c[:2] == home]
+    near = _near(reading, home)
     if len(near) == 1 and not both:
         warnings = [_warning("HUB-ROUTE-003")]
         if proposed:
@@ -121,6 +129,16 @@ def _by_help(
         )
     ordered = [*both, *near, *reading.codes]
     return _undecided(gazetteer, reading, tuple(dict.fromkeys(ordered)))
+
+
+def _near(reading: Reading, home: str | None) -> list[str]:
+    """What the text may mean in the source's prefecture; a whole municipality first.
+
+    A neighbourhood of the same name is written with its city in front.
+    """
+    near = [c for c in reading.codes if home and c[:2] == home]
+    whole = {p.code for p in reading.places if p.until is None and p.ward is None}
+    return [c for c in near if c in whole] or near
 
 
 def _by_postal_code(

@@ -62,7 +62,8 @@ def read_text(gazetteer: Gazetteer, text: str) -> Reading:
         counties=reading.counties,
         locality=reading.locality,
         postal_code=written,
-        no_fixed_address=bool(_NOT_FIXED.search(body)),
+        # The label in front may be part of the word itself: look at the whole text.
+        no_fixed_address=bool(_NOT_FIXED.search(folded)),
         county_differs=reading.county_differs,
     )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from hub.directory.address import Resolved
 from hub.directory.ask import Directory
 from hub.directory.values import Organisation
 from hub.fhir.json import Resource
@@ -15,10 +16,15 @@ from hub.routing import Decision, Desk, Step, decide
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A decision with what was doubtful about the address (severity warning)."""
+    """A decision, how the address was read, and what was doubtful about it."""
 
     decision: Decision
-    warnings: tuple[Issue, ...]
+    residence: Resolved
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """What was doubtful about the address, severity warning."""
+        return self.residence.warnings
 
 
 def route(
@@ -78,7 +84,7 @@ def route_with_warnings(
         trace=(*residence.trace, *decision.trace),
         priority=programme.priority(codings(service_request or {})),
     )
-    return Routed(decision, residence.warnings)
+    return Routed(decision, residence)
 
 
 def to_parameters(decision: Decision) -> Resource:

@@ -154,10 +154,17 @@ def _require_in_force(parts: Parts, reference: str, request: Resource) -> None:
         raise FhirError(issue("HUB-REF-030", parts.path(reference, "status")))
 
 
-def _require_own(parts: Parts, actor: Actor, reference: str, request: Resource) -> None:
-    """The ServiceRequest and the Task name their sender, or nobody."""
-    requester = request.get("requester") or {}
-    if requester and requester.get("reference") != actor.reference:
+def _require_own(parts: Parts, actor: Actor, reference: str, sent: Resource) -> None:
+    """Nobody asks in the name of another organisation.
+
+    The requester may be left out, or named by its code as an identifier.
+    """
+    requester = sent.get("requester") or {}
+    named = {
+        requester.get("reference", actor.reference),
+        (requester.get("identifier") or {}).get("value", actor.organisation),
+    }
+    if named != {actor.reference, actor.organisation}:
         raise FhirError(issue("HUB-REF-011", parts.path(reference, "requester")))
 
 

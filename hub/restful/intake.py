@@ -110,7 +110,8 @@ def _accepted(judged: Judged) -> Issue:
     desk = decision.initial.name if decision and decision.initial else ""
     if decision and decision.onward:
         onward = decision.onward.name
-        return issue("HUB-INT-003", desk=desk, onward=onward, severity="information")
+        id = "HUB-INT-009" if decision.needs_confirmation else "HUB-INT-003"
+        return issue(id, desk=desk, onward=onward, severity="information")
     return issue("HUB-INT-002", desk=desk, severity="information")
 
 

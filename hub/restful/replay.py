@@ -1,9 +1,9 @@
 """Idempotent submissions: the same content or Idempotency-Key twice, one effect.
 
-Three keys lead to a stored answer: the sender's Idempotency-Key, with the hash of the
+Four keys lead to a stored answer: the sender's Idempotency-Key, with the hash of the
 body it came with; the submission identifier of the ServiceRequest, which the hub's own
-mappings derive from source and content; and the ServiceRequest itself, for a sender
-that finds it again by If-None-Exist.
+mappings derive from source and content; the very bytes of a referral; and the
+ServiceRequest itself, for a sender that finds it again by If-None-Exist.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from hub.store import resources as store
 from hub.store.resources import Stored
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_REFERRAL = {"ServiceRequest", "Task"}
 _STORED_DEPTH = 1000  # an answer holds resources that were checked when they came
 
 
@@ -57,7 +58,7 @@ def find(
     row = _keyed(session, actor, key, body)
     if row is not None:
         return _as_still_seen(session, actor, bytes(row.response))
-    for identifier in _identifiers(entries):
+    for identifier in _identifiers(entries, body):
         row = _row(session, actor, identifier)
         if row is not None:
             return _as_known(session, actor, bytes(row.response))
@@ -81,7 +82,7 @@ def keep(
     made: str | None = None,
 ) -> None:
     """Remember the answer under every key; `made` is the new ServiceRequest."""
-    keys = _identifiers(entries)
+    keys = _identifiers(entries, body)
     if key:
         keys.append(_named(actor, key))
     if made:
@@ -158,8 +159,11 @@ def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | No
     return session.execute(_GIVEN, asked).first()
 
 
-def _identifiers(entries: list[Entry]) -> list[str]:
-    return [
+def _identifiers(entries: list[Entry], body: bytes) -> list[str]:
+    made = {entry.type for entry in entries if entry.method == "POST"}
+    # A sender that heard no answer sends the same bytes again, with or without a key.
+    content = [f"content:{_hash(body)}"] if body and made >= _REFERRAL else []
+    return content + [
         f"submission:{identifier.get('value', '')}"
         for entry in entries
         if entry.type == "ServiceRequest" and entry.method == "POST" and entry.resource

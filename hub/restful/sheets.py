@@ -8,8 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from hub.consent.decide import Question, decide
+from hub.consent.read import read as read_consent
+from hub.directory.address import Resolved
 from hub.directory.ask import Directory
+from hub.directory.parts import parts
 from hub.directory.values import Organisation
+from hub.disclosure.grants import Permit
 from hub.fhir.canonical import questionnaire as form_canonical
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource
@@ -18,6 +23,7 @@ from hub.packages import Packages
 from hub.programmes.choose import choose
 from hub.programmes.programme import Leaflet, Programme
 from hub.questionnaires import submission
+from hub.questionnaires.form import form
 from hub.questionnaires.response import to_response
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.route import route_with_warnings
@@ -114,18 +120,50 @@ def _judge_row(
         _require_kind(programme, source)
         bundle = _bundle(source, programme, questionnaire, row, at)
         _require_mark(programme, source)
+        _require_permit(programme, source, bundle, at)
         routed = _route(directory, programme, source, bundle, at)
-        warnings += [replace(i, row=row.number) for i in routed.warnings]
+        warnings += _beside_address(routed.warnings, row, questionnaire)
         if not is_correction:
             # A corrected sheet stays with the desk its case has.
             _require_desk(routed.decision)
+        bundle = _with_parts(directory, bundle, routed.residence)
     except FhirError as error:
-        located = tuple(replace(i, row=row.number) for i in error.issues)
+        located = tuple(_located(i, row, questionnaire) for i in error.issues)
         decision = _decision_of(error)
         told = (located, tuple(warnings), programme.leaflet, is_correction)
         return Judged(row.number, None, decision, *told)
     told = ((), tuple(warnings), programme.leaflet, is_correction)
     return Judged(row.number, bundle, routed.decision, *told)
+
+
+def _with_parts(directory: Directory, bundle: Resource, found: Resolved) -> Resource:
+    """The Bundle with the parts of the person's address that its text names."""
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Patient":
+            for address in entry["resource"].get("address", []):
+                text = address.get("text", "")
+                made = parts(directory.gazetteer, text, found)
+                address |= {k: v for k, v in made.items() if k not in address}
+    return bundle
+
+
+def _beside_address(
+    warnings: tuple[Issue, ...], row: Row, questionnaire: Resource
+) -> list[Issue]:
+    """What was doubtful about the address, at the column the address stands in."""
+    link = form(questionnaire).role("person-address")
+    column = row.headers.get(link or "")
+    return [replace(i, row=row.number, column=column) for i in warnings]
+
+
+# Which role of the form a reason of the consent gate is about.
+_ROLE_OF_REASON = {
+    "HUB-CON-001": "consent",
+    "HUB-CON-002": "consent",
+    "HUB-CON-004": "consent-relationship",
+    "HUB-CON-010": "consent",
+    "HUB-CON-011": "consent",
+}
 
 
 class _NoDeskError(FhirError):
@@ -159,6 +197,33 @@ def _require_mark(programme: Programme, source: Organisation) -> None:
     rule = programme.consent
     if rule.wordings and not rule.mark_opens_gate(source.wording_version):
         raise FhirError(issue("HUB-INT-001"))
+
+
+def _require_permit(
+    programme: Programme, source: Organisation, bundle: Resource, at: datetime
+) -> None:
+    """Gate A as the door will judge it: a dry run accepts nothing it refuses."""
+    made = {entry["fullUrl"]: entry["resource"] for entry in bundle["entry"]}
+    of = {
+        kind: {url: one for url, one in made.items() if one["resourceType"] == kind}
+        for kind in ("Patient", "RelatedPerson", "Consent")
+    }
+    consents = [
+        read_consent(c, url, of["RelatedPerson"]) for url, c in of["Consent"].items()
+    ]
+    asked = Question(
+        patient=next(iter(of["Patient"])), at=at, wording_version=source.wording_version
+    )
+    decided = decide(consents, programme.consent, asked)
+    if not isinstance(decided, Permit):
+        raise FhirError(*decided)
+
+
+def _located(found: Issue, row: Row, questionnaire: Resource) -> Issue:
+    """A reason at its row, and a reason about consent at its column too."""
+    link = form(questionnaire).role(_ROLE_OF_REASON.get(found.id, ""))
+    column = found.column or row.headers.get(link or "")
+    return replace(found, row=row.number, column=column)
 
 
 def _bundle(

@@ -13,11 +13,13 @@ from hub.fhir.json import Resource
 from mappings import japanese
 from mappings.japanese import fold
 from mappings.sheets.choices import Picked, pick, without_label
-from mappings.sheets.layout import Column, Layout
+from mappings.sheets.layout import Choice, Column, Layout
 
 _WEEKDAY = re.compile(r"^(.*?)[（(]\s*([月火水木金土日]?)\s*(?:曜日?)?\s*[)）]\s*$")
 _BLANK_DATE = re.compile(r"(令和|平成|昭和)?年月日(\((曜日)?\))?")
 _NUMBERS = re.compile(r"[・･、，,;；\n]+")
+# Words that stand in no relation's name: 家族（拒否） is not a family's consent.
+_DENIED = re.compile("無|拒|不|否|なし|ない|せず|保留|未定|未同意|未確認|×|✕|✖")
 _SENTENCES = re.compile(r"[。\r\n]+")
 _DATE_TROUBLE = {
     "unreadable": "HUB-SHEET-021",
@@ -142,12 +144,28 @@ def _choice(text: str, column: Column, layout: Layout, out: Reading) -> None:
     several = len(picked) > 1 and not choice.repeats
     # A cell that still lists every printed choice was not filled in.
     untouched = len(codes) == choice.options > _PAIR and not choice.every
-    if several or untouched:
+    if several or untouched or (column.consent and _is_qualified(picked, choice)):
         picked = [Picked(text)]
     for one in picked:
         _picked(one, link, layout, out)
     if any(p.coding is None and not p.uncoded for p in picked):
         out.warnings.append(_unread(column))
+
+
+def _is_qualified(picked: list[Picked], choice: Choice) -> bool:
+    """True when a bracket limits a consent: 本人（口頭）, 家族（拒否）.
+
+    Only the bracket the form prints, with the relation in it, is understood.
+    """
+    return any(
+        one.bracket
+        and (
+            one.coding is None
+            or one.coding["code"] not in choice.bracket
+            or _DENIED.search(fold(one.bracket))
+        )
+        for one in picked
+    )
 
 
 def _picked(one: Picked, link: str, layout: Layout, out: Reading) -> None:

@@ -15,6 +15,7 @@ from mappings.sheets.table import Limits, Record, Table
 
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN = ("euc_jp", "utf-8")
+_TOO_LONG = "field larger"  # how the csv module says that a cell passes its limit
 _FORM_CELLS = 3  # label, value, and an empty third cell
 # CP932 bytes that Python gives a character although no table has one.
 _NOT_CP932 = set("\x80\xa0\uf8f0\uf8f1\uf8f2\uf8f3")
@@ -38,13 +39,26 @@ def decode(raw: bytes) -> str:
 
 
 def looks_foreign(raw: bytes, layouts: list[Layout]) -> bool:
-    """True when the headers become known in an encoding that is not accepted."""
+    """True when the headers become known in an encoding that is not accepted.
+
+    Text that is sound UTF-8 was read as such: its headers are another sheet's.
+    """
+    if _is_utf8(raw):
+        return False
     for encoding in _FOREIGN:
         head = raw.decode(encoding, errors="ignore").partition("\n")[0]
         cells = [fold(cell) for cell in head.split(",")]
         if any(cell in layout.known for cell in cells for layout in layouts):
             return True
     return False
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read(text: str, limits: Limits) -> tuple[list[list[str]], Issue | None]:
@@ -60,7 +74,9 @@ def read(text: str, limits: Limits) -> tuple[list[list[str]], Issue | None]:
                 len(cell) > limits.cell for cell in record
             ):
                 raise FhirError(issue("HUB-SHEET-034", limit=limits.cell))
-    except csv.Error:
+    except csv.Error as error:
+        if str(error).startswith(_TOO_LONG):
+            raise FhirError(issue("HUB-SHEET-034", limit=limits.cell)) from error
         # An open quote swallows the rest of the file: nothing after it is trusted.
         return records, issue("HUB-SHEET-006", row=max(len(records), 1))
     return records, None
@@ -76,6 +92,12 @@ def is_form(records: list[list[str]]) -> bool:
     )
 
 
+def drop_titles(records: list[list[str]]) -> None:
+    """Leave out lines of one cell (a title) and empty ones above the headers."""
+    while len(records) > 1 and len(_trimmed(records[0])) <= 1:
+        records.pop(0)
+
+
 def wide(records: list[list[str]], broken: Issue | None) -> Table:
     """One record a line, the headers in the first.
 
@@ -84,10 +106,19 @@ def wide(records: list[list[str]], broken: Issue | None) -> Table:
     """
     headers = tuple(h.strip() for h in records[0])
     require_once(headers)
-    rows = list(_wide_rows(headers, records[1:]))
+    rows = list(_wide_rows(headers, _without_tail(records[1:])))
     if broken:
         rows.append(Record(broken.row or 1, {}, issues=(broken,)))
     return Table(headers, tuple(rows))
+
+
+def _without_tail(records: list[list[str]]) -> list[list[str]]:
+    """Without the empty rows below the last filled one.
+
+    A spreadsheet writes commas for rows that were formatted and never filled in.
+    """
+    filled = [n for n, r in enumerate(records, 1) if any(c.strip() for c in r)]
+    return records[: filled[-1]] if filled else records
 
 
 def require_once(headers: Sequence[str]) -> None:

@@ -120,6 +120,7 @@ def _from_csv(
     if csv_file.is_form(records):
         table = csv_file.form(records, broken)
     else:
+        csv_file.drop_titles(records)
         table = csv_file.wide(records, broken)
     layout = _recognise(table.headers, layouts)
     if layout is None:

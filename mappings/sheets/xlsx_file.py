@@ -29,10 +29,14 @@ _ENCRYPTED = 1  # bit 0 of a part's flags
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One worksheet: its cells as text, row by row, and where formulas stand."""
+    """One worksheet: its cells as text, row by row, and where formulas stand.
+
+    `hidden` when whoever opens the file does not see the worksheet.
+    """
 
     cells: list[list[str]]
     formulas: frozenset[tuple[int, int]]
+    hidden: bool = False
 
 
 def grids(raw: bytes, limits: Limits) -> list[Grid]:
@@ -56,13 +60,14 @@ def grids(raw: bytes, limits: Limits) -> list[Grid]:
 def tables(found: list[Grid], layouts: list[Layout]) -> list[tuple[Layout, Table]]:
     """Those worksheets that are one of the forms, each with its layout.
 
-    A sheet whose first row holds headers is wide; one with labels all over is the
-    printed form, and is one record. The first table counts the other sheets.
+    A sheet with a row that holds most of the labels is wide; one with labels all over
+    is the printed form, and is one record. The first table counts the other sheets.
+    A hidden worksheet is never taken in: nobody sends a person they do not see.
     """
     known: list[tuple[Layout, Table]] = []
     skipped: list[int] = []
     for number, grid in enumerate(found, 1):
-        table = _table(grid, layouts)
+        table = None if grid.hidden else _table(grid, layouts)
         if table:
             known.append(table)
         elif any(text.strip() for row in grid.cells for text in row):
@@ -108,7 +113,8 @@ def _worksheets(raw: bytes, limits: Limits) -> Iterator[Grid]:
     try:
         for sheet in workbook.worksheets:
             sheet.reset_dimensions()  # what the file says about its size may be wrong
-            yield _grid(sheet.iter_rows(), limits)
+            hidden = sheet.sheet_state != "visible"
+            yield replace(_grid(sheet.iter_rows(), limits), hidden=hidden)
     finally:
         workbook.close()
 
@@ -150,14 +156,20 @@ def _table(grid: Grid, layouts: list[Layout]) -> tuple[Layout, Table] | None:
     layout, labels = best(layouts, texts)
     if labels < _FEWEST_LABELS:
         return None
-    first = next((r for r in grid.cells if any(t.strip() for t in r)), [])
-    if sum(1 for text in first if layout.find(text)) * 2 > labels:
-        return layout, _wide(grid)
+    start, most = _header_row(grid, layout)
+    if most * 2 > labels and most > 1:
+        return layout, _wide(grid, start)
     return layout, _printed(grid, layout)
 
 
-def _wide(grid: Grid) -> Table:
-    start = next(n for n, row in enumerate(grid.cells) if any(t.strip() for t in row))
+def _header_row(grid: Grid, layout: Layout) -> tuple[int, int]:
+    """The first row with the most labels, and how many: a title may stand above it."""
+    counts = [sum(1 for t in row if layout.find(t)) for row in grid.cells]
+    most = max(counts)
+    return counts.index(most), most
+
+
+def _wide(grid: Grid, start: int) -> Table:
     headers = tuple(text.strip() for text in grid.cells[start])
     require_once(headers)
     records = []

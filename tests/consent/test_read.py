@@ -91,6 +91,26 @@ def test_who_gives_it():
         assert facts(performer=nobody).giver is None
 
 
+def test_without_a_type_the_policy_rule_speaks():
+    """R4 asks for no type in the root provision."""
+
+    def rule(*codes):
+        system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+        return {"coding": [{"system": system, "code": code} for code in codes]}
+
+    for root in (None, {}, {"period": {"start": "2026"}}):
+        assert facts(provision=root, policyRule=rule("OPTIN")).effect == "permit"
+        assert facts(provision=root, policyRule=rule("OPTOUT")).effect == "deny"
+        assert (
+            facts(provision=root, policyRule=rule("OPTIN", "OPTOUT")).effect
+            == "unknown"
+        )
+        assert facts(provision=root, policyRule={"text": "OPTIN"}).effect == "unknown"
+        assert facts(provision=root).effect == "unknown"
+    absent = {"_type": {"extension": [{"url": "x", "valueCode": "unknown"}]}}
+    assert facts(provision=absent, policyRule=rule("OPTIN")).effect == "unknown"
+
+
 def test_a_relative_of_somebody_else_gives_nothing():
     other = MOTHER | {"patient": {"reference": "Patient/other"}}
     found = facts(

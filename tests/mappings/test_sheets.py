@@ -271,7 +271,21 @@ def test_consent_is_read_in_its_printed_words(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["有", "あり", "○", "本人?", "家族等", "母", "有（同意者： ）", "本人/家族"]
+    "text",
+    [
+        "有",
+        "あり",
+        "○",
+        "本人?",
+        "家族等",
+        "母",
+        "有（同意者： ）",
+        "本人/家族",
+        "本人（拒否）",
+        "本人（口頭）",
+        "家族（同意せず）",
+        "有（同意者：家族（無））",
+    ],
 )
 def test_a_consent_cell_is_never_guessed(text):
     """KG-04, D-10, D-13."""
@@ -414,6 +428,8 @@ def test_another_sheet_is_refused(raw):
 
 def test_the_sheet_of_another_programme_is_not_this_one():
     assert refused(RECORDS, mapping="lifelink") == "HUB-SHEET-003"
+    as_utf_8 = RECORDS.decode("cp932").encode()
+    assert refused(as_utf_8, mapping="lifelink") == "HUB-SHEET-003"
 
 
 def test_a_sheet_that_two_layouts_know_equally_well_must_be_named():
@@ -577,6 +593,37 @@ def test_a_value_beside_the_columns_is_a_half_filled_row():
 def test_empty_rows_below_a_list_are_nothing():
     raw = an_excel([["氏名", "住所", "電話"], ["試験", "架空町", ""], ["", " ", None]])
     assert [r.number for r in a_sheet(raw).rows] == [1]
+    wide = a_csv({"氏名": "試験"}, {}, {}, headers=["氏名", "住所", "電話"])
+    assert [r.number for r in a_sheet(wide).rows] == [1]
+
+
+def test_a_title_may_stand_above_the_headers():
+    rows = [
+        ["様式1 一覧"],
+        [],
+        ["氏名", "住所", "支援事業の同意"],
+        ["試験", "架空町", "本人"],
+    ]
+    excel = a_sheet(an_excel(rows))
+    text = "様式1 一覧,,\r\n氏名,住所,支援事業の同意\r\n試験,架空町,本人\r\n"
+    assert [codes(row, "k1.consent") for row in excel.rows] == [["consent-person"]]
+    assert a_sheet(text.encode()).rows[0].answers == excel.rows[0].answers
+
+
+def test_a_hidden_worksheet_is_not_taken_in():
+    """Nobody sends a person they do not see."""
+    workbook = openpyxl.load_workbook(io.BytesIO(EXCEL))
+    workbook.copy_worksheet(workbook.worksheets[0]).sheet_state = "hidden"
+    out = io.BytesIO()
+    workbook.save(out)
+    sheet = a_sheet(out.getvalue())
+    assert [r.number for r in sheet.rows] == [1]
+    assert [i.id for i in sheet.issues] == ["HUB-SHEET-033"]
+
+
+def test_a_cell_longer_than_the_reader_takes_is_told_as_such():
+    raw = a_csv({"氏名": "試験", "その他特記事項": "長" * 200_000})
+    assert refused(raw) == "HUB-SHEET-034"
 
 
 def test_each_worksheet_of_a_workbook_is_one_form():

@@ -171,6 +171,8 @@ def test_another_organisations_name_as_requester_is_refused(source):
     requester = {"reference": f"Organization/{OTHER_HOSPITAL}"}
     answer = source.post("", a_referral(request={"requester": requester}))
     assert refusal(answer) == (422, "HUB-REF-011")
+    answer = source.post("", a_referral(task={"requester": requester}))
+    assert refusal(answer) == (422, "HUB-REF-011")
 
 
 def test_writes_beside_a_referral_are_refused_and_reads_answered(hub, source):
@@ -205,6 +207,18 @@ def test_the_same_submission_identifier_makes_one_referral(hub, source):
     assert locations(first) == locations(second)
     assert {e["response"]["status"] for e in second.json()["entry"]} == {"200 OK"}
     assert count(hub, "case_") == cases
+
+
+def test_the_same_bytes_without_any_key_make_one_referral(hub, source, stranger):
+    bundle = a_referral()
+    first, cases = source.post("", bundle), count(hub, "case_")
+    second = source.post("", bundle)
+    assert locations(first) == locations(second)
+    assert {e["response"]["status"] for e in second.json()["entry"]} == {"200 OK"}
+    assert count(hub, "case_") == cases
+    assert (
+        stranger.post("", bundle).json()["entry"][0]["response"]["status"][:3] == "201"
+    )
 
 
 def test_an_idempotency_key_replays_the_answer(hub, source):
