@@ -194,14 +194,15 @@ def _has_relationship(relative: Mapping[str, Any]) -> bool:
 def _effect(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> Effect:
     if consent.get("modifierExtension") or provision.keys() - _UNDERSTOOD:
         return "unknown"
-    if set(_codes([consent.get("policyRule") or {}])) & _DISSENT:
-        return "unknown"
     actions = set(_codes(provision.get("action", ())))
     if provision.get("action") and not actions & _TO_PASS_ON:
         return "unknown"
     kind = provision.get("type")
     if kind is None and "_type" not in provision:
         return _base_effect(consent)
+    dissents = set(_codes([consent.get("policyRule") or {}])) & _DISSENT
+    if dissents and kind != "deny":
+        return "unknown"
     return kind if kind in ("permit", "deny") else "unknown"
 
 

@@ -157,14 +157,14 @@ def _require_in_force(parts: Parts, reference: str, request: Resource) -> None:
 def _require_own(parts: Parts, actor: Actor, reference: str, sent: Resource) -> None:
     """Nobody asks in the name of another organisation.
 
-    The requester may be left out, or named by its code as an identifier.
+    The requester may be left out, or named by its code as an identifier; a name to be
+    shown (`display`) alone is nobody's.
     """
-    requester = sent.get("requester") or {}
-    named = {
-        requester.get("reference", actor.reference),
-        (requester.get("identifier") or {}).get("value", actor.organisation),
-    }
-    if named != {actor.reference, actor.organisation}:
+    if not (requester := sent.get("requester")):
+        return
+    number = (requester.get("identifier") or {}).get("value")
+    named = {requester.get("reference"), f"Organization/{number}" if number else None}
+    if named - {None} != {actor.reference}:
         raise FhirError(issue("HUB-REF-011", parts.path(reference, "requester")))
 
 

@@ -1,6 +1,7 @@
 """Referrals that must not be sent: no consent for this, not in force, forged senders."""
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -63,13 +64,22 @@ def test_a_form_that_its_author_took_back_is_no_form(source, status):
     assert refusal(answer) == (422, "HUB-REF-020")
 
 
+@pytest.mark.parametrize("part", ["task", "request"])
+def test_a_sender_may_name_itself_by_its_code(source, part):
+    system = "http://jpfhir.jp/fhir/core/IdSystem/insurance-medical-institution-no"
+    code = {"identifier": {"system": system, "value": source.organisation}}
+    over: dict[str, Any] = {part: {"requester": code}}
+    assert source.post("", a_referral(**over)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "requester",
     [{"reference": f"Organization/{OTHER_HOSPITAL}"}, {"display": "よその病院"}],
 )
 @pytest.mark.parametrize("part", ["task", "request"])
 def test_no_part_of_a_referral_names_another_sender(source, part, requester):
-    answer = source.post("", a_referral(**{part: {"requester": requester}}))
+    over: dict[str, Any] = {part: {"requester": requester}}
+    answer = source.post("", a_referral(**over))
     assert refusal(answer) == (422, "HUB-REF-011")
 
 
