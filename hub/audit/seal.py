@@ -8,7 +8,7 @@ each commit would serialise every audited read (security.md §4).
 import hashlib
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import insert, select, update
@@ -64,10 +64,20 @@ def seal_batch(database: Database, limit: int = _BATCH) -> int:
         return _seal_batch(session, head, limit).seq - head.seq
 
 
+def as_bytes(value: Any) -> bytes:
+    """What a column holds, as bytes.
+
+    Whoever edits SQLite by hand may leave text in a column of bytes: that is a
+    change to be found, not an error of the reader.
+    """
+    is_bytes = isinstance(value, bytes | bytearray | memoryview)
+    return bytes(value) if is_bytes else str(value).encode()
+
+
 def read_head(session: Session) -> Head:
     """The head as committed, without waiting for a sealer."""
     row = session.execute(select(audit_head.c.seq, audit_head.c.hash)).first()
-    return Head(row.seq, bytes(row.hash)) if row else Head()
+    return Head(row.seq, as_bytes(row.hash)) if row else Head()
 
 
 def _lock_head(session: Session, *, wait: bool) -> Head | None:

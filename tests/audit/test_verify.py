@@ -70,6 +70,39 @@ def test_A1_an_edited_body_is_found_and_named(log):
     assert report.anchored == 0
 
 
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (
+            "UPDATE audit_event SET body = replace(body, '\"0\"', '\"4\"') WHERE seq = 4",
+            ["HUB-AUD-001"],
+        ),
+        ("UPDATE audit_event SET recorded = 'now' WHERE seq = 4", ["HUB-AUD-010"]),
+        (
+            "UPDATE audit_seal SET hash = 'x' WHERE seq = 4",
+            ["HUB-AUD-001", "HUB-AUD-001"],
+        ),
+        ("UPDATE audit_head SET hash = 'x'", ["HUB-AUD-012"]),
+        (
+            """DELETE FROM audit_seal WHERE seq = 3;
+            UPDATE audit_event SET body = 'x' WHERE seq = 4""",
+            ["HUB-AUD-003", "HUB-AUD-001"],
+        ),
+    ],
+)
+def test_A1_text_left_by_a_hand_in_sqlite_is_found_and_breaks_nothing(
+    log, statement, expected
+):
+    """`sqlite3 hub.db "UPDATE …"` turns bytes into text."""
+    if not log.database.is_sqlite:
+        pytest.skip("only SQLite holds any type in any column")
+    log.grow(9)
+    for one in map(text, statement.split(";")):
+        with log.database.transaction(write=False) as session:
+            session.execute(one)
+    assert set(expected) <= set(log.problems())
+
+
 def test_A2_two_swapped_rows_are_found(log):
     log.grow(9)
 
