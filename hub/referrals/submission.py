@@ -265,9 +265,17 @@ def _require_desk(parts: Parts, request_ref: str, decision: Decision) -> Any:
     if decision.advise:
         raise FhirError(issue("HUB-REF-014", parts.path(request_ref)))
     if decision.initial is None:
-        missing = "、".join(decision.missing)
-        raise FhirError(issue("HUB-REF-015", parts.path(request_ref), missing=missing))
+        raise FhirError(no_desk(decision, parts.path(request_ref)))
     return decision.initial
+
+
+_WHY_NO_DESK = {"municipality": "HUB-REF-030", "agreement": "HUB-REF-031"}
+
+
+def no_desk(decision: Decision, expression: str | None = None) -> Issue:
+    """Why there is nobody to send to: one code for each common reason."""
+    id_ = _WHY_NO_DESK.get("+".join(decision.missing), "HUB-REF-015")
+    return issue(id_, expression, missing="、".join(decision.missing))
 
 
 def _day(at: datetime) -> date:
