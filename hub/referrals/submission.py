@@ -294,10 +294,18 @@ def _require_desk(parts: Parts, request_ref: str, decision: Decision) -> Any:
     if decision.advise:
         raise FhirError(issue("HUB-REF-014", parts.path(request_ref)))
     if decision.initial is None:
-        missing, english = decision.missing_words
-        where = parts.path(request_ref)
-        raise FhirError(issue("HUB-REF-015", where, missing=missing, english=english))
+        raise FhirError(no_desk(decision, parts.path(request_ref)))
     return decision.initial
+
+
+_WHY_NO_DESK = {"municipality": "HUB-REF-032", "agreement": "HUB-REF-033"}
+
+
+def no_desk(decision: Decision, expression: str | None = None) -> Issue:
+    """Why there is nobody to send to: one code for each common reason."""
+    id_ = _WHY_NO_DESK.get("+".join(decision.missing), "HUB-REF-015")
+    missing, english = decision.missing_words
+    return issue(id_, expression, missing=missing, english=english)
 
 
 def _day(at: datetime) -> date:

@@ -27,7 +27,7 @@ from hub.questionnaires.form import form
 from hub.questionnaires.response import to_response
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.route import route_with_warnings
-from hub.referrals.submission import NEEDS_SUPPORT
+from hub.referrals.submission import NEEDS_SUPPORT, no_desk
 from hub.routing import Decision
 from mappings.sheets.layout import Layout, layout
 from mappings.sheets.read import Row, Sheet, read
@@ -156,13 +156,16 @@ def _beside_address(
     return [replace(i, row=row.number, column=column) for i in warnings]
 
 
-# Which role of the form a reason of the consent gate is about.
+# Which role of the form a reason of the consent gate or of routing is about.
 _ROLE_OF_REASON = {
     "HUB-CON-001": "consent",
     "HUB-CON-002": "consent",
     "HUB-CON-004": "consent-relationship",
     "HUB-CON-010": "consent",
     "HUB-CON-011": "consent",
+    "HUB-REF-014": "person-address",
+    "HUB-REF-032": "person-address",
+    "HUB-REF-033": "person-address",
 }
 
 
@@ -271,6 +274,4 @@ def _require_desk(decision: Decision) -> None:
     if decision.advise:
         raise _NoDeskError(decision, issue("HUB-REF-014"))
     if decision.initial is None:
-        missing, english = decision.missing_words
-        found = issue("HUB-REF-015", missing=missing, english=english)
-        raise _NoDeskError(decision, found)
+        raise _NoDeskError(decision, no_desk(decision))

@@ -119,6 +119,28 @@ def test_the_layouts_of_the_form_are_recognised(tsunagi: Tsunagi):
     }
 
 
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ({"居住地の自治体": "13101"}, "HUB-REF-033"),
+        ({"居住地の自治体": "架空市", "住所": "架空町1"}, "HUB-REF-032"),
+        ({"居住地の自治体": "架空市", "住所": "住所不定"}, "HUB-REF-032"),
+    ],
+)
+def test_LL_04_why_there_is_no_desk_has_its_own_code_and_column(
+    tsunagi: Tsunagi, cells, code
+):
+    row = {
+        "受付経路": "#いのちSOS(電話)",
+        "居住地の自治体への情報提供の同意": "有",
+        **cells,
+    }
+    headers = [c.header for c in LAYOUTS["lifelink"].columns]
+    raw = a_csv(row, headers=headers)
+    (found,) = judged(tsunagi, written("sheet.csv", raw), "sns-kakuu")
+    assert (found["code"], found["column"]) == (code, "住所")
+
+
 @pytest.mark.parametrize("by_json", [True, False])
 def test_LL_01_a_counselling_provider_reaches_the_municipality_of_residence(
     tsunagi: Tsunagi, by_json: bool

@@ -307,7 +307,7 @@ def test_LL_04_without_consent_nothing_is_handed_over(hub):
 
 def test_LL_04_without_an_agreement_nothing_is_handed_over(hub):
     answer = posted(hub, PROVIDER, **lifelink(address=OUTSIDE))
-    assert refusal(answer) == (422, ["HUB-REF-015"])
+    assert refusal(answer) == (422, ["HUB-REF-033"])
 
 
 @pytest.mark.parametrize("address", ["鹿児島県薩摩川内市神田町3-22", "鹿児島県鹿屋市"])
