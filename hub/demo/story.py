@@ -204,7 +204,10 @@ class _Story:
         chains: dict[str, list[str]] = {}
         for line in told:
             case, _, word = line.partition("\t")
-            chains.setdefault(case, []).append(word)
+            chain = chains.setdefault(case, [])
+            # A message about something else than the state says its word again.
+            if word not in chain[-1:]:
+                chain.append(word)
         self._grid((case, " → ".join(words)) for case, words in sorted(chains.items()))
 
     def month_end(self) -> None:
@@ -315,9 +318,7 @@ class _Story:
             parent = message["tasks"][0]
             code = next(iter(parent["business_status"]), None)
             word = self._state(parent["status"], code, at_source=True)
-            line = f"{self._number(message['correlation'])}\t{word}"
-            if line not in lines[-1:]:
-                lines.append(line)
+            lines.append(f"{self._number(message['correlation'])}\t{word}")
         return lines
 
     def _case(self, task: Resource) -> str:
