@@ -42,7 +42,7 @@ def public_jwks(keys: Sequence[ECKey]) -> dict[str, Any]:
 def generate() -> ECKey:
     """A fresh P-384 key whose kid is its thumbprint (RFC 7638)."""
     key = ECKey.generate_key("P-384", {"use": "sig", "alg": "ES384"})
-    return ECKey.import_key({**key.as_dict(private=True), "kid": key.thumbprint()})
+    return _private(key.as_dict(private=True))
 
 
 def _public(key: ECKey) -> dict[str, Any]:
