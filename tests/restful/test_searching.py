@@ -184,8 +184,9 @@ def test_F17_a_search_is_one_audit_row_per_patient_disclosed(hub, source):
 
 
 def test_polling_by_last_updated_sees_a_new_referral(source):
-    before = source.read("/Task?_sort=-_lastUpdated&_count=1")["entry"] or []
-    since = before[0]["resource"]["meta"]["lastUpdated"].replace("+", "%2B")
+    submit(source)  # so that there is a last one to go on from
+    (last,) = source.search("/Task?_sort=-_lastUpdated&_count=1")
+    since = last["meta"]["lastUpdated"].replace("+", "%2B")
     made = submit(source)
     found = source.search(f"/Task?_lastUpdated=ge{since}&_count=100")
     assert made["Task"] in {f"Task/{task['id']}" for task in found}
