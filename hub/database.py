@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     Boolean,
+    Column,
     Connection,
     Dialect,
     Double,
@@ -126,12 +128,20 @@ def collect(session: Session, table: Table, rows: Iterable[dict[str, Any]]) -> N
 def flush(session: Session) -> None:
     """Insert what was collected. Whoever queries a collected table calls this first."""
     pending = session.info.pop("collected", None)
-    on_postgresql = session.dialect.name == "postgresql"
-    for table, rows in (pending or {}).items():
-        if rows and _is_plain(table):
-            (_insert_arrays if on_postgresql else _insert_tuples)(session, table, rows)
-        elif rows:
+    if not pending:
+        return
+    filled = {table: rows for table, rows in pending.items() if rows}
+    if session.dialect.name == "postgresql":
+        texts = {t: filled.pop(t) for t in tuple(filled) if _is_textual(t)}
+        if texts:
+            _insert_documents(session, texts)
+    for table, rows in filled.items():
+        if not _is_plain(table):
             session.execute(insert(table), rows)
+        elif session.dialect.name == "postgresql":
+            _insert_arrays(session, table, rows)
+        else:
+            _insert_tuples(session, table, rows)
 
 
 def _insert_tuples(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -165,10 +175,44 @@ def _insert_arrays(session: Session, table: Table, rows: list[dict[str, Any]]) -
 @cache
 def _arrays_sql(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
     quoted = ", ".join(f'"{name}"' for name in names)
-    types = [table.c[n].type.compile(dialect=dialect) for n in names]
-    arrays = ", ".join(f"%s::{t.partition(' COLLATE')[0]}[]" for t in types)
+    arrays = ", ".join(f"%s::{_type_sql(table.c[n], dialect)}[]" for n in names)
     # Names of our own tables and columns: nothing received is part of the text.
     return f'INSERT INTO "{table.name}" ({quoted}) SELECT * FROM unnest({arrays})'  # noqa: S608
+
+
+def _insert_documents(
+    session: Session, filled: dict[Table, list[dict[str, Any]]]
+) -> None:
+    """All tables in one statement, the rows as one JSON document.
+
+    Measured for a referral: a quarter of the time of an array for each column.
+    """
+    document = orjson.dumps({str(table.name): rows for table, rows in filled.items()})
+    statement = _documents_sql(tuple(filled), session.dialect)
+    session.exec_driver_sql(statement, (document.decode(),))
+
+
+@cache
+def _documents_sql(some: tuple[Table, ...], dialect: Dialect) -> str:
+    inserts = ", ".join(
+        f"i{number} AS ({_document_sql(table, dialect)})"
+        for number, table in enumerate(some)
+    )
+    return f"WITH d AS (SELECT %s::json AS all_), {inserts} SELECT 1"
+
+
+def _document_sql(table: Table, dialect: Dialect) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    types = ", ".join(f'"{c.name}" {_type_sql(c, dialect)}' for c in table.c)
+    # Names of our own tables and columns: nothing received is part of the text.
+    return (
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM d, '  # noqa: S608
+        f"json_to_recordset(d.all_->'{table.name}') AS x({types})"
+    )
+
+
+def _type_sql(column: Column[Any], dialect: Dialect) -> str:
+    return column.type.compile(dialect=dialect).partition(" COLLATE")[0]
 
 
 @cache
@@ -178,6 +222,14 @@ def _is_plain(table: Table) -> bool:
         isinstance(c.type, Integer | Text | LargeBinary | Boolean | Double)
         and c.default is None
         for c in table.c
+    )
+
+
+@cache
+def _is_textual(table: Table) -> bool:
+    """True when JSON can carry the values: plain, and none of them bytes."""
+    return _is_plain(table) and not any(
+        isinstance(c.type, LargeBinary) for c in table.c
     )
 
 
