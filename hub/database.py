@@ -7,6 +7,7 @@ so writes commit in the order they are stamped, as on SQLite: a client that poll
 """
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 from sqlalchemy import (
     Boolean,
     Column,
@@ -33,10 +35,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 
 Session = Connection
 metadata = MetaData()
 
+_REST = 5.0  # seconds after which a pooled connection is asked whether it lives
 _WRITE_LOCK = 7_352_246  # any constant: the key of the advisory lock
 
 
@@ -102,13 +106,15 @@ def make_engine(url: str) -> Engine:
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
+        engine = create_engine(
             parsed,
             pool_size=10,
             max_overflow=20,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error must not tell what was to be stored
         )
+        event.listen(engine, "checkin", _remember_use)
+        event.listen(engine, "checkout", _ping_after_rest)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, pool_size=20, max_overflow=20, hide_parameters=True)
@@ -231,6 +237,24 @@ def _is_textual(table: Table) -> bool:
     return _is_plain(table) and not any(
         isinstance(c.type, LargeBinary) for c in table.c
     )
+
+
+def _remember_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping_after_rest(connection: Any, record: Any, _proxy: Any) -> None:
+    """Find out a connection that the server ended, before work is trusted to it.
+
+    SQLAlchemy's own `pool_pre_ping` asks before every transaction: a round trip each.
+    """
+    if time.monotonic() - record.info.get("used", time.monotonic()) < _REST:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error  # the pool then opens another
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -26,6 +26,7 @@ from hub.delivery.outbox import LEASE, Envelope, Settled
 from hub.fhir.dates import now
 
 _POLL = 1.0  # seconds between looks when nobody wakes the worker
+_RECOVERY = timedelta(seconds=1)  # between looks for leases that ran out
 _NO_ENDPOINT = timedelta(seconds=60)
 _OUTCOMES = {"delivered": "0", "withdrawn": "4", "dead": "8"}
 
@@ -34,6 +35,34 @@ MayLeave = Callable[[Session, str], bool]
 OnDelivered = Callable[[Session, Envelope], None]
 
 log = structlog.get_logger(__name__)
+
+
+class Wake:
+    """Wakes one waiting thread: an Event would wake them all for one message."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._is_set = False
+        self.is_for_all = False
+
+    def set(self) -> None:
+        """Let one thread go on, the next that waits if none does."""
+        with self._condition:
+            self._is_set = True
+            self._condition.notify()
+
+    def set_for_all(self) -> None:
+        """Let every thread go on, and keep none from now on."""
+        with self._condition:
+            self.is_for_all = True
+            self._condition.notify_all()
+
+    def wait(self, timeout: float) -> None:
+        """Until woken, at most `timeout` seconds."""
+        with self._condition:
+            if not self._is_set and not self.is_for_all:
+                self._condition.wait(timeout)
+            self._is_set = False
 
 
 class Worker:
@@ -62,7 +91,7 @@ class Worker:
         rng: random.Random | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
-        self.wake = threading.Event()
+        self.wake = Wake()
         self._database = database
         self._connectors = connectors
         self._find_destination = find_destination
@@ -75,6 +104,7 @@ class Worker:
         self._rng = rng or random.SystemRandom()
         self._busy: set[str] = set()
         self._claiming = threading.Lock()
+        self._recovered: datetime | None = None
         self._stopping = threading.Event()
 
     def run(self, stop: threading.Event, grace: float = 30.0) -> None:
@@ -84,6 +114,7 @@ class Worker:
         taken over by another worker when its lease runs out.
         """
         self._stopping.clear()
+        self.wake.is_for_all = False
         threads = [
             threading.Thread(target=self._loop, name=f"delivery-{n}", daemon=True)
             for n in range(self._threads)
@@ -92,7 +123,7 @@ class Worker:
             thread.start()
         stop.wait()
         self._stopping.set()
-        self.wake.set()
+        self.wake.set_for_all()
         deadline = time.monotonic() + grace
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -101,7 +132,8 @@ class Worker:
 
     def deliver_next(self) -> bool:
         """Deliver what is due at one destination, at most a batch; False if nothing."""
-        self._recover()
+        if not self._has_work():
+            return False
         with self._claiming:
             claimed = outbox.claim(
                 self._database, self.id, self._batch, self._clock(), busy=self._busy
@@ -110,6 +142,7 @@ class Worker:
                 return False
             organisation = claimed[0].organisation
             self._busy.add(organisation)
+        self.wake.set()  # there may be more, at another destination
         try:
             self._deliver_all(claimed)
         finally:
@@ -127,7 +160,17 @@ class Worker:
                 self._stopping.wait(_POLL)
             if is_idle and not self._stopping.is_set():
                 self.wake.wait(_POLL)
-                self.wake.clear()
+
+    def _has_work(self) -> bool:
+        """Look without a transaction: most commits queue nothing for anybody."""
+        at = self._clock()
+        with self._claiming:
+            due = self._recovered is None or abs(at - self._recovered) >= _RECOVERY
+            if due:
+                self._recovered = at
+        if due:
+            self._recover()
+        return outbox.is_due(self._database, at)
 
     def _recover(self) -> None:
         with self._database.transaction(write=False) as session:

@@ -134,6 +134,12 @@ def add(
     return id_
 
 
+def is_due(database: Database, at: datetime) -> bool:
+    """True when some destination that is not stopped or resting has a due message."""
+    with database.glance() as session:
+        return bool(_due(session, micros(at)))
+
+
 def claim(
     database: Database,
     worker_id: str,
