@@ -33,21 +33,24 @@ class Case:
 
 def open_case(session: Session, row: Case, at: datetime) -> None:
     """Store a new case. Its resources are added with `add`."""
-    session.execute(
-        case.insert(),
-        {
-            "id": row.id,
-            "programme": row.programme,
-            "source": row.source,
-            "correlation": row.correlation,
-            "patient": row.patient,
-            "service_request": row.service_request,
-            "parent_task": row.parent_task,
-            "consent": row.consent,
-            "provided_at": dates.micros(row.provided_at),
-            "opened_at": dates.micros(at),
-            "closed_at": None,
-        },
+    collect(
+        session,
+        case,
+        [
+            {
+                "id": row.id,
+                "programme": row.programme,
+                "source": row.source,
+                "correlation": row.correlation,
+                "patient": row.patient,
+                "service_request": row.service_request,
+                "parent_task": row.parent_task,
+                "consent": row.consent,
+                "provided_at": dates.micros(row.provided_at),
+                "opened_at": dates.micros(at),
+                "closed_at": None,
+            }
+        ],
     )
 
 
@@ -112,6 +115,7 @@ def own_draft(session: Session, resource: tuple[str, str], organisation: str) ->
 
 def find(session: Session, case_id: str) -> Case | None:
     """A case by id."""
+    flush(session)
     row = session.execute(select(case).where(case.c.id == case_id)).mappings().first()
     return _case(row) if row else None
 
@@ -165,6 +169,7 @@ _PATIENTS = (
 
 def named(session: Session, source: str, correlation: str) -> Case | None:
     """The newest open case of a source with this referral number."""
+    flush(session)
     row = (
         session.execute(
             select(case)
@@ -186,6 +191,7 @@ def is_numbered(session: Session, source: str, correlation: str) -> bool:
 
     Others' numbers play no part: a number that is taken would tell of them (G11).
     """
+    flush(session)
     found = select(case.c.id).where(
         case.c.source == source, case.c.correlation == correlation
     )
@@ -224,6 +230,7 @@ def members(
 
 def close(session: Session, case_id: str, at: datetime) -> None:
     """Mark a case as ended; grants stay until they end or are closed."""
+    flush(session)
     session.execute(
         update(case)
         .where(and_(case.c.id == case_id, case.c.closed_at.is_(None)))
@@ -235,6 +242,7 @@ def provided_by(
     session: Session, source: str, since: datetime, until: datetime
 ) -> list[Case]:
     """Cases that a source provided with `since <= provided_at < until`, in order."""
+    flush(session)
     rows = session.execute(
         select(case)
         .where(

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from hub.actor import Actor
-from hub.database import Session
+from hub.database import Session, collect, flush
 from hub.disclosure.classes import PUBLIC_TYPES, DataClass, codes
 from hub.disclosure.tables import case, case_resource, draft, grant
 from hub.fhir import dates
@@ -49,6 +49,7 @@ def open_grant(
 ) -> str:
     """Open a grant from a permit; the id of an equal open one when there is one."""
     ends = dates.micros(permit.ends) if permit.ends else None
+    flush(session)
     row = session.execute(
         _EQUAL if ends is None else _EQUAL_UNTIL,
         {
@@ -62,24 +63,29 @@ def open_grant(
     ).first()
     if row is not None:
         return str(row.id)
+    return open_first_grant(session, case_id, permit, role, at)
+
+
+def open_first_grant(
+    session: Session, case_id: str, permit: Permit, role: str, at: datetime
+) -> str:
+    """Open a grant on a new case, which has no equal one; its id."""
     id = str(uuid.uuid4())
-    session.execute(
-        _INSERT,
-        {
-            "id": id,
-            "case_id": case_id,
-            "organisation": permit.recipient,
-            "role": role,
-            "basis": permit.basis,
-            "consent": permit.consent,
-            "clause": permit.clause,
-            "classes": int(permit.classes),
-            "starts": dates.micros(at),
-            "ends": ends,
-            "closed_at": None,
-            "closed_because": None,
-        },
-    )
+    row = {
+        "id": id,
+        "case_id": case_id,
+        "organisation": permit.recipient,
+        "role": role,
+        "basis": permit.basis,
+        "consent": permit.consent,
+        "clause": permit.clause,
+        "classes": int(permit.classes),
+        "starts": dates.micros(at),
+        "ends": dates.micros(permit.ends) if permit.ends else None,
+        "closed_at": None,
+        "closed_because": None,
+    }
+    collect(session, grant, [row])
     return id
 
 
@@ -92,6 +98,7 @@ def close_grants(
     role: str | None = None,
 ) -> int:
     """Close the open grants of a case (of one organisation, in one role); how many."""
+    flush(session)
     statement = (
         update(grant)
         .where(grant.c.case_id == case_id, grant.c.closed_at.is_(None))
@@ -106,6 +113,7 @@ def close_grants(
 
 def limit_grant(session: Session, grant_id: str, permit: Permit) -> None:
     """Let an open grant end when its permit, asked again, now ends."""
+    flush(session)
     session.execute(
         update(grant)
         .where(grant.c.id == grant_id, grant.c.closed_at.is_(None))
@@ -170,6 +178,7 @@ def is_open(session: Session, grant_id: str, at: datetime | None = None) -> bool
     The worker asks inside the transaction that marks a message as being sent
     (security.md §3, withdrawal wins).
     """
+    flush(session)
     statement = select(grant.c.id).where(
         grant.c.id == grant_id, _open(grant, dates.micros(at or dates.now()))
     )
@@ -187,6 +196,7 @@ def held(
     session: Session, case_id: str, organisation: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:
     """Open grants of one organisation on a case: id, role, basis, classes."""
+    flush(session)
     moment = dates.micros(at or dates.now())
     asked = {"case_id": case_id, "organisation": organisation, "at": moment}
     return [dict(row) for row in session.execute(_HELD, asked).mappings()]
@@ -196,12 +206,14 @@ def all_held(
     session: Session, case_id: str, at: datetime | None = None
 ) -> list[dict[str, Any]]:
     """Every open grant on a case, oldest first: id, organisation, role, classes …"""
+    flush(session)
     asked = {"case_id": case_id, "at": dates.micros(at or dates.now())}
     return [dict(row) for row in session.execute(_ALL_HELD, asked).mappings()]
 
 
 def recipients(session: Session, case_id: str) -> list[str]:
     """Organisations that are or were a recipient of a case, in order of arrival."""
+    flush(session)
     rows = session.execute(
         select(grant.c.organisation)
         .where(grant.c.case_id == case_id, grant.c.role.in_(("recipient", "former")))
@@ -212,6 +224,7 @@ def recipients(session: Session, case_id: str) -> list[str]:
 
 def expired(session: Session, at: datetime) -> list[str]:
     """Cases not ended in which the sender's or a recipient's grant has run out."""
+    flush(session)
     rows = session.execute(
         select(case.c.id)
         .join(grant, grant.c.case_id == case.c.id)
@@ -232,6 +245,7 @@ def writable_cases(session: Session, organisation: str, patient: str) -> list[st
 
     Open cases first, then the newest.
     """
+    flush(session)
     rows = session.execute(
         select(case.c.id)
         .join(grant, grant.c.case_id == case.c.id)
@@ -248,6 +262,7 @@ def writable_cases(session: Session, organisation: str, patient: str) -> list[st
 
 def explain(session: Session, case_id: str) -> list[dict[str, Any]]:
     """Every grant of a case, closed ones too, in words a privacy officer reads."""
+    flush(session)
     rows = session.execute(
         select(grant).where(grant.c.case_id == case_id).order_by(grant.c.starts)
     ).mappings()
@@ -263,7 +278,6 @@ def _open(given: FromClause, moment: Any) -> ColumnElement[bool]:
 
 
 # Built once: making a statement costs more than running it.
-_INSERT = grant.insert()
 _SAME = [
     grant.c[name] == bindparam(name)
     for name in ("case_id", "organisation", "role", "classes")

@@ -13,7 +13,7 @@ from hub.database import Session
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_SOURCE, DataClass
-from hub.disclosure.grants import open_grant
+from hub.disclosure.grants import open_first_grant
 from hub.fhir import dates
 from hub.fhir.canonical import CASE_ID, PATIENT_ID
 from hub.fhir.json import Resource
@@ -97,7 +97,7 @@ def open_case(
         consent=case.consent,
         clause="feedback to the sender",
     )
-    open_grant(session, case.id, source_permit, "source", by.at)
+    open_first_grant(session, case.id, source_permit, "source", by.at)
     _extract(session, knowledge, hub, case, submission)
     return ask(session, knowledge, hub, case, submission)
 
@@ -125,7 +125,7 @@ def ask(
         session, hub, task, Belonging((case.id,), DataClass.STATUS, case.patient)
     )
     permit = replace(submission.permit, consent=case.consent)
-    grant_id = open_grant(session, case.id, permit, "recipient", hub.at)
+    grant_id = open_first_grant(session, case.id, permit, "recipient", hub.at)
     grant_provenance(session, hub, case, permit, asked.trace, stored.id)
     child = stored.resource()
     feed.send_referral(

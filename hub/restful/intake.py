@@ -20,7 +20,7 @@ from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.hub import Hub
 from hub.restful.refusals import audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
-from hub.restful.transaction import process
+from hub.restful.transaction import process, require_sound
 
 # What one row may make: a client without one of these creates nothing by a sheet.
 MADE = (
@@ -66,8 +66,9 @@ def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
     bundle = judged.bundle
     entries = read_bundle(bundle, f"{hub.base}/", hub.settings.max_bundle_entries)
     try:
+        require_sound(hub, actor, bundle, entries)
         with hub.database.transaction() as session:
-            answer = process(hub, session, actor, bundle, entries)
+            answer = process(hub, session, actor, entries)
     except FhirError as error:
         audit_refusal(hub, actor, "transaction", error.issues)
         return describe(replace(judged, bundle=None, issues=error.issues))

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 
 from hub.actor import Actor
-from hub.database import Session
+from hub.database import Session, collect
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.canonical import SUBMISSION_ID
@@ -44,7 +44,10 @@ _GIVEN = select(submission.c.body_hash, submission.c.response).where(
     submission.c.organisation == bindparam("organisation"),
     submission.c.key == bindparam("key"),
 )
-_INSERT = submission.insert()
+_ANY_GIVEN = select(submission.c.key, submission.c.response).where(
+    submission.c.organisation == bindparam("organisation"),
+    submission.c.key.in_(bindparam("keys", expanding=True)),
+)
 
 
 def find(
@@ -58,11 +61,8 @@ def find(
     row = _keyed(session, actor, key, body)
     if row is not None:
         return _as_still_seen(session, actor, bytes(row.response))
-    for identifier in _identifiers(entries, body):
-        row = _row(session, actor, identifier)
-        if row is not None:
-            return _as_known(session, actor, bytes(row.response))
-    return None
+    row = _first(session, actor, _identifiers(entries, body))
+    return _as_known(session, actor, bytes(row.response)) if row else None
 
 
 def find_request(session: Session, actor: Actor, reference: str) -> bytes | None:
@@ -151,12 +151,23 @@ def _keep(
         for one in dict.fromkeys(keys)
     ]
     if rows:
-        session.execute(_INSERT, rows)
+        collect(session, submission, rows)
 
 
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
     asked = {"organisation": actor.organisation, "key": key}
     return session.execute(_GIVEN, asked).first()
+
+
+def _first(
+    session: Session, actor: Actor, keys: list[str]
+) -> Row[*tuple[Any, ...]] | None:
+    """What is kept under the first of these keys that there is."""
+    if not keys:
+        return None
+    asked = {"organisation": actor.organisation, "keys": keys}
+    rows = session.execute(_ANY_GIVEN, asked).all()
+    return min(rows, key=lambda row: keys.index(row.key), default=None)
 
 
 def _identifiers(entries: list[Entry], body: bytes) -> list[str]:

@@ -55,36 +55,40 @@ def batch_or_transaction(hub: Hub, actor: Actor, call: Call) -> Answer:
             # Its entries are acts of their own: one key cannot stand for them.
             raise FhirError(issue("HUB-REST-018", name="Idempotency-Key"))
         return answers.of_json(_batch(hub, actor, call, entries))
+    require_sound(hub, actor, bundle, entries)
     with hub.database.transaction() as session:
-        response = process(
-            hub, session, actor, bundle, entries, key, call.body, call.prefers
-        )
+        response = process(hub, session, actor, entries, key, call.body, call.prefers)
     _committed(hub, entries)
     return Answer(200, response)
 
 
-def process(
-    hub: Hub,
-    session: Session,
-    actor: Actor,
-    bundle: Resource,
-    entries: list[Entry],
-    key: str | None = None,
-    body: bytes = b"",
-    prefers: str | None = None,
-) -> bytes:
-    """One transaction, in the caller's database transaction; the response as bytes.
-
-    `key` is the sender's Idempotency-Key and `body` what came with it; `prefers` as
-    in `Prefer: return=`.
-    """
-    by = By(actor)
+def require_sound(
+    hub: Hub, actor: Actor, bundle: Resource, entries: list[Entry]
+) -> None:
+    """Refuse what no database is needed to refuse, before a writer waits for it."""
     require_distinct(entries)
     for entry in entries:
         _require_known(entry)
         _require_scope(actor, entry)
     require_valid(hub.knowledge, bundle)
     require_none([i for e in entries for i in _form_issues(hub, e)])
+
+
+def process(
+    hub: Hub,
+    session: Session,
+    actor: Actor,
+    entries: list[Entry],
+    key: str | None = None,
+    body: bytes = b"",
+    prefers: str | None = None,
+) -> bytes:
+    """One sound transaction, in the caller's own; the response as bytes.
+
+    `key` is the sender's Idempotency-Key and `body` what came with it; `prefers` as
+    in `Prefer: return=`.
+    """
+    by = By(actor)
     known = replay.find(session, actor, key, entries, body)
     if known is None:
         whole = Whole(hub, session, by, entries)
