@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Forms that NFKC keeps apart and that one family writes either way.
 _VARIANTS = dict(
@@ -27,6 +28,7 @@ _TABLE: dict[int, int | str | None] = {
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=4096)  # forms say the same words of every person
 def fold(text: str) -> str:
     """What two spellings of one name have in common; never shown to anybody.
 
