@@ -17,6 +17,9 @@ from sqlalchemy import (
     exists,
     or_,
     select,
+    true,
+    tuple_,
+    union_all,
     update,
 )
 
@@ -133,6 +136,7 @@ def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
     return Shaped(
         _predicate,
         {"seen_by": actor.organisation, "seen_at": dates.micros(at or dates.now())},
+        _set,
     )
 
 
@@ -160,6 +164,45 @@ def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool
         kept.c.expires > moment,
     )
     return or_(row.c.type.in_(PUBLIC_TYPES), exists(granted), exists(own_draft))
+
+
+def _set(
+    row: FromClause, types: tuple[str, ...], values: Mapping[str, Any]
+) -> ColumnElement[bool]:
+    """G1 as `_predicate` has it, over rows of these types: in the set of what is seen.
+
+    From the grants of a client to their cases to the resources in them.
+    """
+    closed = [name for name in types if name not in PUBLIC_TYPES]
+    if not closed:
+        return true()
+    organisation, moment = values["seen_by"], values["seen_at"]
+    member, given, kept = case_resource.alias(), grant.alias(), draft.alias()
+    granted = (
+        select(member.c.type, member.c.id)
+        .join(given, given.c.case_id == member.c.case_id)
+        .where(
+            given.c.classes.op("&")(member.c.data_class) != 0,
+            given.c.organisation == organisation,
+            _open(given, moment),
+        )
+    )
+    own = select(kept.c.type, kept.c.id).where(
+        kept.c.organisation == organisation, kept.c.expires > moment
+    )
+    if len(types) == 1:
+        ids = union_all(
+            granted.with_only_columns(member.c.id).where(member.c.type == types[0]),
+            own.with_only_columns(kept.c.id).where(kept.c.type == types[0]),
+        )
+        return row.c.id.in_(ids)
+    pairs = union_all(
+        granted.where(member.c.type.in_(closed)), own.where(kept.c.type.in_(closed))
+    )
+    seen = tuple_(row.c.type, row.c.id).in_(pairs)
+    if len(closed) == len(types):
+        return seen
+    return or_(row.c.type.in_(PUBLIC_TYPES), seen)
 
 
 # Nothing else uses these names, so the same alias may stand in every subquery of a

@@ -29,6 +29,7 @@ from hub.store.emitters import PREFIX
 from hub.store.folding import fold
 from hub.store.parameters import Definition, bounded, definitions, system_number
 from hub.store.visibility import Visible
+from hub.store.width import seen
 
 Condition = ColumnElement[bool]
 
@@ -132,7 +133,7 @@ def _branch(
     ids = select(target.c.id).where(
         target.c.type == known(target_type),
         ~target.c.deleted,
-        see(target),
+        seen(see, target, (target_type,), (inner,)),
         condition(target, (target_type,), inner, see),
     )
     return select(link.c.key).where(
@@ -151,7 +152,7 @@ def _has(
         select(link.c.target_id)
         .join(source, source.c.key == link.c.key)
         .where(_parameter(link, (has.type,), has.parameter.code))
-        .where(~source.c.deleted, visible(source))
+        .where(~source.c.deleted, seen(visible, source, (has.type,), (has.criterion,)))
         .where(condition(source, (has.type,), has.criterion, visible))
     )
     return or_(

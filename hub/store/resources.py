@@ -208,7 +208,8 @@ def _replace(session: Session, found: StoredRow, new: Stored) -> None:
     )
     if done.rowcount != 1:
         raise FhirError(issue("HUB-REST-008"))
-    collect(session, former, [found._asdict()])
+    # SQLAlchemy names columns by a kind of string that a JSON writer refuses.
+    collect(session, former, [{str(k): v for k, v in found._asdict().items()}])
 
 
 def _stamp(resource: Resource, id: str, version: int, at: datetime) -> Stored:

@@ -28,6 +28,7 @@ from hub.store.include import included
 from hub.store.parameters import definitions
 from hub.store.stored import Stored, StoredRow, columns, from_row
 from hub.store.visibility import Visible
+from hub.store.width import seen
 
 # The sort values of the last match, then its reference `Type/id`: plain data.
 Cursor = tuple[str | int | float | None, ...]
@@ -134,7 +135,7 @@ def _where(
 ) -> list[ColumnElement[bool]]:
     of_type = r.c.type == known(types[0]) if len(types) == 1 else r.c.type.in_(types)
     criteria = conditions(r, types, query.criteria, visible)
-    return [of_type, ~r.c.deleted, visible(r), *criteria]
+    return [of_type, ~r.c.deleted, seen(visible, r, types, query.criteria), *criteria]
 
 
 def _page(

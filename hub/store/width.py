@@ -1,0 +1,59 @@
+"""How the visibility predicate is said in a search: from the grants, or row by row.
+
+Where the criteria leave much (a status, a date, a name), the query has to begin with
+what the caller may see, or it looks at everybody's rows. Where they leave little (an
+identifier, a patient, a chain), each row left is asked who may see it: PostgreSQL
+takes the set of a caller's resources for smaller than it is and would go through it
+again for every row (measured among 10,000 cases: 27 s against 30 ms for
+`Task?patient.name=`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, FromClause
+
+from hub.fhir.search import Criterion, Match
+from hub.fhir.search_values import Reference
+from hub.store.visibility import Visible, among
+
+_NARROW_CODES = frozenset({"_id", "identifier", "group-identifier", "phone", "telecom"})
+_WIDE_TARGETS = frozenset(
+    {
+        "Organization",
+        "HealthcareService",
+        "Location",
+        "Practitioner",
+        "PractitionerRole",
+    }
+)
+
+
+def seen(
+    visible: Visible,
+    rows: FromClause,
+    types: tuple[str, ...],
+    criteria: Sequence[Criterion],
+) -> ColumnElement[bool]:
+    """The predicate over `rows` of `types` which also meet the criteria."""
+    if any(_is_narrow(criterion) for criterion in criteria):
+        return visible(rows)
+    return among(visible, rows, types)
+
+
+def _is_narrow(criterion: Criterion) -> bool:
+    if not isinstance(criterion, Match):
+        return True  # a chain or `_has`: its inner query begins with what is seen
+    if criterion.modifier in ("not", "missing"):
+        return False
+    if criterion.parameter.code in _NARROW_CODES:
+        return True
+    return criterion.parameter.type == "reference" and all(
+        isinstance(value, Reference) and _is_narrow_target(criterion, value)
+        for value in criterion.values
+    )
+
+
+def _is_narrow_target(criterion: Match, value: Reference) -> bool:
+    """A person or a resource of a case is pointed to by few; a desk by thousands."""
+    possible = {value.type} if value.type else {*criterion.parameter.targets}
+    return "*" not in possible and not possible & _WIDE_TARGETS
