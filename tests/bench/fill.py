@@ -36,7 +36,7 @@ _TEMPLATES = (
 # `g` is the round: every round copies each template once, the oldest round first.
 _KEY = "((g * k.cases + k.i) * 1024 + k.rank)"
 _EARLIER = f"(:last - g) * k.cases * {_STEP}"
-_OWNER = "CASE WHEN g % :share = 0 THEN {0} ELSE 'o' || (g % :share) END"
+_OWNER = "CASE WHEN g % 10 = 0 AND g < :own THEN {0} ELSE 'o' || (g % 997) END"
 
 
 def _id(column: str) -> str:
@@ -48,8 +48,10 @@ def _statements() -> Iterator[tuple[str, str, str]]:
     of_key = "{0} t JOIN template k ON k.key = t.key"
     yield (
         "resource",
-        f"{_KEY}, t.type, {_id('t.id')}, t.version, t.last_updated - {_EARLIER}, "
-        "t.deleted, t.body",
+        (
+            f"{_KEY}, t.type, {_id('t.id')}, t.version, t.last_updated - {_EARLIER}, "
+            "t.deleted, t.body"
+        ),
         of_key,
     )
     code = f"CASE WHEN t.parameter IN {_of(_UNIQUE)} THEN t.code || g ELSE t.code END"
@@ -80,9 +82,11 @@ def _statements() -> Iterator[tuple[str, str, str]]:
     ids = ("t.patient", "t.service_request", "t.parent_task")
     yield (
         "case_",
-        f"{_id('t.id')}, t.programme, {_OWNER.format('t.source')}, "
-        f"t.correlation || g, {', '.join(_id(one) for one in ids)}, t.consent, "
-        f"t.provided_at - {_EARLIER}, t.opened_at - {_EARLIER}, t.closed_at",
+        (
+            f"{_id('t.id')}, t.programme, {_OWNER.format('t.source')}, "
+            f"t.correlation || g, {', '.join(_id(one) for one in ids)}, t.consent, "
+            f"t.provided_at - {_EARLIER}, t.opened_at - {_EARLIER}, t.closed_at"
+        ),
         of_case,
     )
     in_case = "{0} t JOIN template_case k ON k.id = t.case_id"
@@ -93,9 +97,11 @@ def _statements() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         "grant_",
-        f"{_id('t.id')}, {_id('t.case_id')}, {_OWNER.format('t.organisation')}, "
-        f"t.role, t.basis, t.consent, t.clause, t.classes, t.starts - {_EARLIER}, "
-        "t.ends, t.closed_at, t.closed_because",
+        (
+            f"{_id('t.id')}, {_id('t.case_id')}, {_OWNER.format('t.organisation')}, "
+            f"t.role, t.basis, t.consent, t.clause, t.classes, t.starts - {_EARLIER}, "
+            "t.ends, t.closed_at, t.closed_because"
+        ),
         in_case,
     )
 
@@ -131,13 +137,14 @@ def fill(engine: Engine, cases: int) -> None:
             connection.execute(text("SELECT count(*) FROM case_")).scalar_one()
         )
     first, last = (present - templates) // templates, cases // templates
-    share = max(1, cases // OWN)
     step = max(1, _AT_ONCE // templates)
     with _bare(engine, is_large=cases > _AT_ONCE):
         for start in range(first, last, step):
             bounds = {"from": start, "to": min(start + step, last) - 1}
             with engine.begin() as connection:
-                _copy(connection, {**bounds, "last": last, "share": share})
+                _copy(
+                    connection, {**bounds, "last": last, "own": 10 * OWN // templates}
+                )
     with engine.connect() as connection:
         plain = connection.execution_options(isolation_level="AUTOCOMMIT")
         plain.execute(text("VACUUM (ANALYZE)"))

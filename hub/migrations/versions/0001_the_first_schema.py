@@ -141,8 +141,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_directory_organisation_kind'), ['kind'], unique=False)
 
     op.create_table('draft',
-    sa.Column('type', sa.Text(), nullable=False),
-    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('type', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('organisation', sa.Text(), nullable=False),
     sa.Column('expires', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('type', 'id')
@@ -325,8 +325,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('organisation', 'key')
     )
     op.create_table('case_resource',
-    sa.Column('type', sa.Text(), nullable=False),
-    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('type', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('case_id', sa.Text(), nullable=False),
     sa.Column('data_class', sa.Integer(), nullable=False),
     sa.Column('author', sa.Text(), nullable=False),
@@ -334,7 +334,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('type', 'id', 'case_id')
     )
     with op.batch_alter_table('case_resource', schema=None) as batch_op:
-        batch_op.create_index('case_resource_case', ['case_id'], unique=False)
+        batch_op.create_index('case_resource_case', ['case_id', 'type'], unique=False, postgresql_include=['id', 'data_class'])
 
     op.create_table('grant_',
     sa.Column('id', sa.Text(), nullable=False),
