@@ -6,18 +6,16 @@ figures move with the machine; each stands beside a baseline of the same run.
 
 import os
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from tests.bench import report
 from tests.bench.people import referrals
+from tests.bench.postgresql import new_database
 from tests.bench.run import Plan, measure
 
 
@@ -49,7 +47,7 @@ def bench(
 
 def _urls(only: str) -> list[AbstractContextManager[str]]:
     postgres = os.environ.get("TSUNAGI_TEST_POSTGRES", "")
-    found = {"sqlite": _sqlite(), "postgresql": _postgresql(postgres)}
+    found = {"sqlite": _sqlite(), "postgresql": new_database(postgres)}
     if not postgres:
         del found["postgresql"]
     return [url for name, url in found.items() if only in ("", name)]
@@ -59,20 +57,6 @@ def _urls(only: str) -> list[AbstractContextManager[str]]:
 def _sqlite() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/hub.db"
-
-
-@contextmanager
-def _postgresql(server: str) -> Iterator[str]:
-    url = make_url(server).set(drivername="postgresql+psycopg")
-    name = f"tsunagi_bench_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        try:
-            yield url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ it is half of a case and none of what is searched here.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from hub.store.parameters import definitions
 
@@ -114,6 +114,11 @@ def _of(codes: Iterable[str]) -> str:
         if code in rows
     ]
     return f"({', '.join(found)})"
+
+
+def is_prepared(engine: Engine) -> bool:
+    """True when the templates were taken before."""
+    return inspect(engine).has_table("template")
 
 
 def prepare(engine: Engine) -> int:

@@ -4,7 +4,7 @@ import math
 import statistics
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import cycle
@@ -30,12 +30,13 @@ class Measured:
     per_second: float
     p50: float
     p95: float
+    p99: float
     cpu: float
     count: int
 
 
 def load(
-    server: Server,
+    servers: Sequence[Server],
     token: str,
     requests: Iterable[Request],
     *,
@@ -44,21 +45,21 @@ def load(
 ) -> Measured:
     """Send requests until there are none left or the time is over.
 
-    Raises RuntimeError at the first answer that is not 200.
+    Each client keeps to one of the servers, which share a database. Raises RuntimeError at the first answer that is not 200.
     """
     shared = _Shared(iter(requests), time.perf_counter() + seconds)
     threads = [
         threading.Thread(target=_client, args=(server, token, shared))
-        for _ in range(clients)
+        for server, _ in zip(cycle(servers), range(clients), strict=False)
     ]
-    cpu, began = server.cpu(), time.perf_counter()
+    cpu, began = _cpu(servers), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if shared.failure:
         raise RuntimeError(shared.failure)
-    return _measured(shared, time.perf_counter() - began, server.cpu() - cpu)
+    return _measured(shared, time.perf_counter() - began, _cpu(servers) - cpu)
 
 
 def repeated(*requests: Request) -> Iterator[Request]:
@@ -120,14 +121,23 @@ def _send(connection: HTTPConnection, token: str, request: Request) -> bytes:
     return body
 
 
+def _cpu(servers: Sequence[Server]) -> float:
+    return sum(server.cpu() for server in servers)
+
+
 def _measured(shared: _Shared, wall: float, cpu: float) -> Measured:
     if not shared.took:
         raise RuntimeError("nothing was answered in time")
     milliseconds = sorted(1000 * one for one in shared.took)
+
+    def below(part: float) -> float:
+        return milliseconds[math.ceil(part * (len(milliseconds) - 1))]
+
     return Measured(
         per_second=shared.units / wall,
         p50=statistics.median(milliseconds),
-        p95=milliseconds[math.ceil(0.95 * (len(milliseconds) - 1))],
+        p95=below(0.95),
+        p99=below(0.99),
         cpu=1000 * cpu / shared.units,
         count=shared.units,
     )

@@ -77,7 +77,7 @@ def _measure(
     ):
         say(label)
         paths[label] = load(
-            server, token, requests, clients=plan.clients, seconds=seconds
+            [server], token, requests, clients=plan.clients, seconds=seconds
         )
     return Result(
         database.engine.dialect.name,
