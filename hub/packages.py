@@ -83,6 +83,17 @@ class Packages:
             if resource_type in {None, resource["resourceType"]}
         ]
 
+    def holds(self, url: str) -> bool:
+        """True for the canonical, without version, of an artefact of ours."""
+        return url in self._artefacts
+
+    def published(self, resource_type: str | None = None) -> list[Resource]:
+        """`all`, each with the id under which it is read: the last step of its url."""
+        return [
+            {**resource, "id": resource["url"].rpartition("/")[2]}
+            for resource in self.all(resource_type)
+        ]
+
     def _find(self, resource_type: str, url: str) -> Resource | None:
         canonical, _, version = url.partition("|")
         found = self._artefacts.get(canonical)

@@ -34,9 +34,10 @@ _BY_TYPE = {
     "EpisodeOfCare": DataClass.STATUS,
     "Provenance": DataClass.STATUS,
     "Communication": DataClass.FEEDBACK,
-    "Composition": DataClass.FEEDBACK,
-    "Bundle": DataClass.FEEDBACK,
 }
+# What a centre assembles is a report to the sender. What a sender assembles is part of
+# its referral: as feedback it would reach a former recipient too.
+_DOCUMENTS = ("Composition", "Bundle")
 
 
 def class_of(resource: dict[str, Any], *, by_recipient: bool) -> DataClass:
@@ -44,6 +45,8 @@ def class_of(resource: dict[str, Any], *, by_recipient: bool) -> DataClass:
     fixed = _BY_TYPE.get(resource["resourceType"])
     if fixed is not None:
         return fixed
+    if by_recipient and resource["resourceType"] in _DOCUMENTS:
+        return DataClass.FEEDBACK
     return DataClass.RECORD if by_recipient else DataClass.REFERRAL
 
 
@@ -52,9 +55,8 @@ def codes(classes: int) -> list[str]:
     return [c.name.lower() for c in DataClass if c & classes and c.name]
 
 
-# Types that are about services and vocabularies, not about a person: every client
-# with the scope may read them.
-PUBLIC_TYPES = (
+# Services and those who offer them.
+DIRECTORY_TYPES = (
     "Organization",
     "OrganizationAffiliation",
     "HealthcareService",
@@ -62,8 +64,20 @@ PUBLIC_TYPES = (
     "Practitioner",
     "Location",
     "Endpoint",
+)
+# Artefacts with a canonical URL: forms, vocabularies, definitions, conformance.
+TERMINOLOGY_TYPES = (
     "Questionnaire",
     "CodeSystem",
+    "ValueSet",
+    "ConceptMap",
+    "StructureDefinition",
+    "SearchParameter",
+    "OperationDefinition",
+    "CapabilityStatement",
+    "Measure",
     "PlanDefinition",
 )
-DIRECTORY_TYPES = (*PUBLIC_TYPES[:7],)
+# About no person: every client with the scope may read them. Whoever may write them
+# publishes to all, so none may name or hold case data (restful.artefacts).
+PUBLIC_TYPES = (*DIRECTORY_TYPES, *TERMINOLOGY_TYPES)
