@@ -20,7 +20,8 @@ _URL = re.compile(rb"(?:([A-Z][A-Za-z]{1,63}))?\?")
 def criteria(hub: Hub, actor: Actor, resource_type: str, asked: Pairs) -> Query:
     """Criteria as a query: 400 without any, 403 for a type the caller may not search.
 
-    405 for a type that has no search. What may be searched with a chain needs a scope of its own (G3).
+    405 for a type that has no search. What may be searched with a chain needs a scope
+    of its own (G3).
     """
     require_interaction(actor, "search-type", resource_type)
     wanted = [(name, value) for name, value in asked if name not in TRANSPORT]
