@@ -145,25 +145,21 @@ def least(kind: str, **over: Any) -> dict[str, Any]:
     return {"resourceType": kind, **LEAST.get(kind, {}), **over}
 
 
-# What binds a resource to a case, by type: references to its person or its request.
 def bound(kind: str, patient: str) -> dict[str, Any]:
-    """The element by which a case resource belongs to the case of `Patient/<id>`."""
+    """The elements by which a resource belongs to the case of `Patient/<id>`."""
     to = {"reference": patient}
-    match kind:
-        case "RelatedPerson" | "Consent" | "FamilyMemberHistory":
-            return {"patient": to}
-        case "Binary":
-            return {"securityContext": to}
-        case "Provenance":
-            return {"target": [to]}
-        case "Appointment":
-            return {"participant": [{"actor": to, "status": "accepted"}]}
-        case "Group":
-            return {"member": [{"entity": to}]}
-        case "MeasureReport":
-            return {"type": "individual", "subject": to}
-        case "Bundle":
-            entry = LEAST["Bundle"]["entry"][0]
-            about = {**entry["resource"], "subject": to}
-            return {"entry": [{**entry, "resource": about}]}
-    return {"subject": to}
+    document = LEAST["Bundle"]["entry"][0]
+    others: dict[str, dict[str, Any]] = {
+        "RelatedPerson": {"patient": to},
+        "Consent": {"patient": to},
+        "FamilyMemberHistory": {"patient": to},
+        "Binary": {"securityContext": to},
+        "Provenance": {"target": [to]},
+        "Appointment": {"participant": [{"actor": to, "status": "accepted"}]},
+        "Group": {"member": [{"entity": to}]},
+        "MeasureReport": {"type": "individual", "subject": to},
+        "Bundle": {
+            "entry": [{**document, "resource": {**document["resource"], "subject": to}}]
+        },
+    }
+    return others.get(kind, {"subject": to})
