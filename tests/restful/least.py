@@ -145,10 +145,12 @@ def least(kind: str, **over: Any) -> dict[str, Any]:
     return {"resourceType": kind, **LEAST.get(kind, {}), **over}
 
 
-def bound(kind: str, patient: str) -> dict[str, Any]:
-    """The elements by which a resource belongs to the case of `Patient/<id>`."""
+def bound(kind: str, patient: str, base: str) -> dict[str, Any]:
+    """The elements by which a resource belongs to the case of `Patient/<id>`.
+
+    `base` is the hub's FHIR base: a document names its subject by an absolute URL.
+    """
     to = {"reference": patient}
-    document = LEAST["Bundle"]["entry"][0]
     others: dict[str, dict[str, Any]] = {
         "RelatedPerson": {"patient": to},
         "Consent": {"patient": to},
@@ -158,8 +160,18 @@ def bound(kind: str, patient: str) -> dict[str, Any]:
         "Appointment": {"participant": [{"actor": to, "status": "accepted"}]},
         "Group": {"member": [{"entity": to}]},
         "MeasureReport": {"type": "individual", "subject": to},
-        "Bundle": {
-            "entry": [{**document, "resource": {**document["resource"], "subject": to}}]
-        },
+        "Bundle": {"entry": document(f"{base}/{patient}")},
     }
     return others.get(kind, {"subject": to})
+
+
+def document(patient: str, *more: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a document about the Patient of this fullUrl."""
+    first = LEAST["Bundle"]["entry"][0]
+    about = {**first["resource"], "subject": {"reference": patient}}
+    person = {"resourceType": "Patient", "id": patient.rpartition("/")[2]}
+    return [
+        {**first, "resource": about},
+        {"fullUrl": patient, "resource": person},
+        *more,
+    ]
