@@ -26,6 +26,7 @@ _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
 _MEDIA = re.compile(
     rf'{_WORD}/{_WORD}(\s*;\s*{_WORD}=({_WORD}|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*'
 )
+_AROUND = 1000  # bytes of a Binary besides its data
 _NEVER_SHOWN = {
     "Content-Disposition": "attachment",
     "Cache-Control": "private, no-store",
@@ -47,14 +48,16 @@ def received(call: Call, limit: int) -> Resource:
     """The Binary of content that was sent as it is; its id is that of the path.
 
     Raises HUB-REST-067 (415) for a Content-Type that is none, -066 (400) for an
-    unreadable X-Security-Context, -007 (413) when its base64 exceeds `limit` bytes.
+    unreadable X-Security-Context, -007 (413) when the resource would exceed `limit`
+    bytes: what is stored can also be sent back as a resource.
     """
     content_type = (call.header("content-type") or "").strip()
     coding = (call.header("content-encoding") or "identity").strip().lower()
     if not _MEDIA.fullmatch(content_type) or coding != "identity":
         raise FhirError(issue("HUB-REST-067"))
-    if len(call.body) > limit // 4 * 3:
-        raise FhirError(issue("HUB-REST-007", limit=limit // 4 * 3))
+    most = max(0, limit - _AROUND) // 4 * 3
+    if len(call.body) > most:
+        raise FhirError(issue("HUB-REST-007", limit=most))
     made: Resource = {"resourceType": "Binary"}
     if "id" in call.path:
         made["id"] = call.id
