@@ -17,7 +17,13 @@ import orjson
 from hub.fhir.json import Resource
 from hub.fhir.outcome import code_system
 
-_ARTEFACTS = ("codesystems", "questionnaires", "valuesets", "conceptmaps")
+_ARTEFACTS = (
+    "codesystems",
+    "questionnaires",
+    "valuesets",
+    "conceptmaps",
+    "operationdefinitions",
+)
 
 
 class PackagesError(Exception):
@@ -82,10 +88,6 @@ class Packages:
             for _, resource in sorted(self._artefacts.items())
             if resource_type in {None, resource["resourceType"]}
         ]
-
-    def holds(self, url: str) -> bool:
-        """True for the canonical, without version, of an artefact of ours."""
-        return url in self._artefacts
 
     def published(self, resource_type: str | None = None) -> list[Resource]:
         """`all`, each with the id under which it is read: the last step of its url."""

@@ -34,6 +34,9 @@ def require_public(hub: Hub, resource: Resource) -> None:
         target = references.split(element["reference"], hub.base)
         if target is not None and target[0] in CASE_TYPES:
             raise FhirError(issue("HUB-REST-063", f"{kind}.{path}.reference"))
+    for path, element in references.walk_urls(resource):
+        if (references.split(element["url"], hub.base) or ("",))[0] == "Binary":
+            raise FhirError(issue("HUB-REST-063", f"{kind}.{path}.url"))
 
 
 def require_publishable(
@@ -71,11 +74,12 @@ def _is_ours(hub: Hub, resource: Resource) -> bool:
     kind, url = resource["resourceType"], str(resource.get("url", ""))
     if kind not in TERMINOLOGY_TYPES:
         return False
-    packages = hub.knowledge.packages
-    return (
-        url.startswith(f"{ROOT}/")
-        or packages.holds(url)
-        or any(one["id"] == resource.get("id") for one in packages.published(kind))
+    if url.startswith(f"{ROOT}/"):
+        return True
+    return any(
+        one["resourceType"] == kind
+        and (one["url"] == url or one["id"] == resource["id"])
+        for one in hub.knowledge.published()
     )
 
 

@@ -35,7 +35,7 @@ def import_directory(
 ) -> int:
     """Write a directory folder, and the hub's forms and codes, through `changes`."""
     seed = read(folder or settings.profiles / "directory")
-    published = know(settings).packages.published()
+    published = know(settings).published()
     audit.observe(database, settings.organization, settings.base_url)
     with database.transaction() as session:
         by = By(operator(settings))

@@ -7,6 +7,9 @@ import pytest
 from hub.app import know
 from hub.disclosure.classes import TERMINOLOGY_TYPES
 from hub.fhir.canonical import ROOT
+from hub.fhir.json import decode, encode
+from hub.fhir.outcome import errors
+from hub.validation import validate
 from tests.restful.build import (
     HOSPITAL,
     OTHER_HOSPITAL,
@@ -123,7 +126,7 @@ def test_canonical_references_are_found_with_and_without_version(hub, publisher)
 
 
 def test_the_hubs_own_artefacts_are_read_through_the_same_api(hub, publisher):
-    for resource in hub_packages(hub).published():
+    for resource in know(hub.settings).published():
         kind = resource["resourceType"]
         stored = publisher.read(f"/{kind}/{resource['id']}")
         assert {k: v for k, v in stored.items() if k != "meta"} == {
@@ -135,11 +138,30 @@ def test_the_hubs_own_artefacts_are_read_through_the_same_api(hub, publisher):
         assert [e["resource"]["id"] for e in answer.json()["entry"]] == [resource["id"]]
 
 
-def hub_packages(hub):
-    return know(hub.settings).packages
+def test_what_the_hub_names_in_its_answers_can_be_read(hub, publisher):
+    """The operations of its CapabilityStatement, the programme of a referral."""
+    statement = hub.http.get("/fhir/R4/metadata").json()
+    named = [
+        operation["definition"]
+        for resource in statement["rest"][0]["resource"]
+        for operation in resource.get("operation", ())
+    ]
+    assert len(named) >= 2
+    for url in named:
+        if url.startswith(ROOT):
+            assert len(publisher.search(f"/OperationDefinition?url={url}")) == 1, url
+    for programme in know(hub.settings).programmes.values():
+        url = programme.plan_definition
+        (plan,) = publisher.search(f"/PlanDefinition?url={url}")
+        assert plan["version"] == programme.version
+        for action in plan["action"]:
+            form = action["definitionCanonical"]
+            assert len(publisher.search(f"/Questionnaire?url={form}")) == 1
+            found = publisher.search(f"/PlanDefinition?definition={form}")
+            assert plan["id"] in [one["id"] for one in found]
 
 
-@pytest.mark.parametrize("kind", ["Questionnaire", "CodeSystem"])
+@pytest.mark.parametrize("kind", ["Questionnaire", "CodeSystem", "PlanDefinition"])
 def test_the_hubs_own_artefacts_are_nobodys_to_change(publisher, kind):
     found = publisher.search(f"/{kind}")
     stored = next(one for one in found if str(one.get("url")).startswith(ROOT))
@@ -179,3 +201,11 @@ def test_a_transaction_brings_an_artefact_beside_a_referral_as_public(hub):
     reader = a_caller(hub, OTHER_HOSPITAL)
     assert reader.get(f"/{made['ValueSet']}").status_code == 200
     assert reader.get(f"/{made['Patient']}").status_code == 404
+
+
+def test_all_that_the_hub_publishes_is_valid(hub):
+    knowledge = know(hub.settings)
+    for resource in knowledge.published():
+        raw = encode(resource)
+        found = validate(decode(raw), packages=knowledge.packages)
+        assert errors(found) == [], resource["url"]
