@@ -32,7 +32,6 @@ _BY_TYPE = {
     "Consent": DataClass.CONSENT,
     "Task": DataClass.STATUS,
     "EpisodeOfCare": DataClass.STATUS,
-    "Provenance": DataClass.STATUS,
     "Communication": DataClass.FEEDBACK,
 }
 # What a centre assembles is a report to the sender. What a sender assembles is part of
@@ -41,7 +40,10 @@ _DOCUMENTS = ("Composition", "Bundle")
 
 
 def class_of(resource: dict[str, Any], *, by_recipient: bool) -> DataClass:
-    """The class of a resource; a recipient's clinical writings are its record."""
+    """The class of what a client writes; a recipient's writings are its record.
+
+    So is its Provenance, which tells of these; the hub's own, of moves, is status.
+    """
     fixed = _BY_TYPE.get(resource["resourceType"])
     if fixed is not None:
         return fixed

@@ -29,7 +29,7 @@ ADDED = sorted(
     and name not in ("Patient", "Task", "Consent", "ServiceRequest")
 )
 # What a centre tells the sender; the rest of its writings is its own record.
-TOLD = ("Bundle", "Communication", "Composition", "Provenance", "RelatedPerson")
+TOLD = ("Bundle", "Communication", "Composition", "RelatedPerson")
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,15 @@ def test_RS8_each_interaction_of_a_type_needs_its_letter(hub, kind):
         for interaction, call in _calls(kind, caller.request).items():
             if LETTERS[interaction] == letter and interaction in SERVED[kind]:
                 assert refusal(call()) == (403, "HUB-AUTH-003"), interaction
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_D13_each_interaction_a_type_lacks_is_405_with_allow(hospital, kind):
+    for interaction, call in _calls(kind, hospital.request).items():
+        if interaction not in SERVED[kind]:
+            answer = call()
+            assert refusal(answer) == (405, "HUB-REST-004"), interaction
+            assert answer.request.method not in answer.headers["Allow"].split(", ")
 
 
 def test_the_star_scope_reads_every_type_but_the_log(hub):
