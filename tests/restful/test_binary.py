@@ -153,7 +153,7 @@ def test_what_is_wrong_with_content_is_said(hospital, made):
     for type in ("nonsense", "text/plain; x", "a b/c"):
         answer = _send(hospital, type=type, context=person)
         assert refusal(answer) == (415, "HUB-REST-067")
-    answer = _send(hospital, context=person, **{"Content-Encoding": "gzip"})
+    answer = _send(hospital, context=person, **{"Content-Encoding": "br"})
     assert refusal(answer) == (415, "HUB-REST-067")
     unknown = _send(hospital, context=f"Patient/{uuid.uuid4()}")
     assert refusal(unknown) == (422, "HUB-REST-016")
