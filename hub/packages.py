@@ -17,7 +17,13 @@ import orjson
 from hub.fhir.json import Resource
 from hub.fhir.outcome import code_system
 
-_ARTEFACTS = ("codesystems", "questionnaires", "valuesets", "conceptmaps")
+_ARTEFACTS = (
+    "codesystems",
+    "questionnaires",
+    "valuesets",
+    "conceptmaps",
+    "operationdefinitions",
+)
 
 
 class PackagesError(Exception):
@@ -81,6 +87,13 @@ class Packages:
             resource
             for _, resource in sorted(self._artefacts.items())
             if resource_type in {None, resource["resourceType"]}
+        ]
+
+    def published(self, resource_type: str | None = None) -> list[Resource]:
+        """`all`, each with the id under which it is read: the last step of its url."""
+        return [
+            {**resource, "id": resource["url"].rpartition("/")[2]}
+            for resource in self.all(resource_type)
         ]
 
     def _find(self, resource_type: str, url: str) -> Resource | None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import RowMapping, and_, bindparam, select, tuple_, update
 
@@ -77,10 +77,14 @@ def add(
     )
 
 
+# What is an organisation's own, and no draft, is kept until it deletes it.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
 def keep_draft(
     session: Session, resource: tuple[str, str], organisation: str, expires: datetime
 ) -> None:
-    """Keep a resource private to the organisation that wrote it, for a while."""
+    """Keep a resource private to the organisation that wrote it, until `expires`."""
     session.execute(
         draft.insert(),
         {
@@ -196,6 +200,27 @@ def is_numbered(session: Session, source: str, correlation: str) -> bool:
         case.c.source == source, case.c.correlation == correlation
     )
     return session.execute(found.limit(1)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How a resource stands in a case."""
+
+    data_class: DataClass
+    author: str
+
+
+def placed(session: Session, case_id: str, resource: tuple[str, str]) -> Placed | None:
+    """How a resource (type, id) stands in a case; None when it is not in it."""
+    flush(session)
+    row = session.execute(
+        select(case_resource.c.data_class, case_resource.c.author).where(
+            case_resource.c.type == resource[0],
+            case_resource.c.id == resource[1],
+            case_resource.c.case_id == case_id,
+        )
+    ).first()
+    return Placed(DataClass(row.data_class), row.author) if row else None
 
 
 def author_of(session: Session, resource_type: str, id: str) -> str | None:

@@ -32,18 +32,23 @@ _BY_TYPE = {
     "Consent": DataClass.CONSENT,
     "Task": DataClass.STATUS,
     "EpisodeOfCare": DataClass.STATUS,
-    "Provenance": DataClass.STATUS,
     "Communication": DataClass.FEEDBACK,
-    "Composition": DataClass.FEEDBACK,
-    "Bundle": DataClass.FEEDBACK,
 }
+# What a centre assembles is a report to the sender. What a sender assembles is part of
+# its referral: as feedback it would reach a former recipient too.
+_DOCUMENTS = ("Composition", "Bundle")
 
 
 def class_of(resource: dict[str, Any], *, by_recipient: bool) -> DataClass:
-    """The class of a resource; a recipient's clinical writings are its record."""
+    """The class of what a client writes; a recipient's writings are its record.
+
+    So is its Provenance, which tells of these; the hub's own, of moves, is status.
+    """
     fixed = _BY_TYPE.get(resource["resourceType"])
     if fixed is not None:
         return fixed
+    if by_recipient and resource["resourceType"] in _DOCUMENTS:
+        return DataClass.FEEDBACK
     return DataClass.RECORD if by_recipient else DataClass.REFERRAL
 
 
@@ -52,9 +57,8 @@ def codes(classes: int) -> list[str]:
     return [c.name.lower() for c in DataClass if c & classes and c.name]
 
 
-# Types that are about services and vocabularies, not about a person: every client
-# with the scope may read them.
-PUBLIC_TYPES = (
+# Services and those who offer them.
+DIRECTORY_TYPES = (
     "Organization",
     "OrganizationAffiliation",
     "HealthcareService",
@@ -62,8 +66,20 @@ PUBLIC_TYPES = (
     "Practitioner",
     "Location",
     "Endpoint",
+)
+# Artefacts with a canonical URL: forms, vocabularies, definitions, conformance.
+TERMINOLOGY_TYPES = (
     "Questionnaire",
     "CodeSystem",
+    "ValueSet",
+    "ConceptMap",
+    "StructureDefinition",
+    "SearchParameter",
+    "OperationDefinition",
+    "CapabilityStatement",
+    "Measure",
     "PlanDefinition",
 )
-DIRECTORY_TYPES = (*PUBLIC_TYPES[:7],)
+# About no person: every client with the scope may read them. Whoever may write them
+# publishes to all, so none may name or hold case data (restful.artefacts).
+PUBLIC_TYPES = (*DIRECTORY_TYPES, *TERMINOLOGY_TYPES)

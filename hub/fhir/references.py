@@ -28,6 +28,19 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from walk(child, f"{path}[{index}]")
 
 
+def walk_urls(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every element with a `url`, such as an Attachment, with its FHIRPath."""
+    if isinstance(value, dict):
+        if isinstance(value.get("url"), str):
+            yield path, value
+        for key, child in value.items():
+            if isinstance(child, dict | list):
+                yield from walk_urls(child, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from walk_urls(child, f"{path}[{index}]")
+
+
 def rewritten(value: Any, replace: Callable[[str], str]) -> Any:
     """A copy with every reference replaced; a third of the cost of a deep copy."""
     if isinstance(value, dict):

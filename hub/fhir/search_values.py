@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
+from math import inf, nextafter
 
 from hub.fhir.dates import JST, micros, now
 from hub.fhir.references import split
@@ -181,7 +182,10 @@ def parse_number(text: str) -> Range:
         half = Decimal(5).scaleb(int(exponent) - 1)
         if prefix == "ap":
             half = max(half, abs(value) * _APART)
-        return Range(prefix, float(value - half), float(value + half), float(value))
+        # More digits than a double has: the range must still hold the number itself.
+        exact = float(value)
+        low, high = float(value - half), max(float(value + half), nextafter(exact, inf))
+        return Range(prefix, low, high, exact)
     except (InvalidOperation, OverflowError):
         raise ValueError("number") from None
 

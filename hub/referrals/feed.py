@@ -16,7 +16,8 @@ from hub.referrals.knowledge import Knowledge
 from hub.store import resources as store
 from hub.store.visibility import hub_sees_all
 
-# What a receiver gets, in an order in which references point backwards.
+# What a receiver gets, in an order in which references point backwards. Binaries and
+# documents are read here, under its own access: large, and not to be rewritten.
 SENT_TYPES = (
     "Patient",
     "RelatedPerson",
@@ -30,6 +31,11 @@ SENT_TYPES = (
     "CarePlan",
     "CareTeam",
     "Communication",
+    "Appointment",
+    "FamilyMemberHistory",
+    "ClinicalImpression",
+    "Composition",
+    "List",
     "ServiceRequest",
     "EpisodeOfCare",
 )

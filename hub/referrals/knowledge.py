@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.actor import Actor
+from hub.fhir.json import Resource
 from hub.packages import Packages
 from hub.programmes.programme import Programme
+from hub.programmes.published import plan_definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,14 @@ class Knowledge:
     programmes: Mapping[str, Programme]
     organisation: str
     base: str
+
+    def published(self) -> list[Resource]:
+        """All that the hub itself publishes, with ids: artefacts and programmes."""
+        plans = [
+            plan_definition(programme, self.packages)
+            for _, programme in sorted(self.programmes.items())
+        ]
+        return [*self.packages.published(), *plans]
 
     def hub_actor(self, cause: Actor) -> Actor:
         """The hub acting because of a client's request: same request, own name."""

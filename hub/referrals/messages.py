@@ -31,8 +31,18 @@ def transaction(resources: Iterable[Resource], base: str) -> bytes:
     def outside(reference: str) -> str:
         return inside.get(reference) or _absolute(reference, base)
 
-    entries = [_entry(references.rewritten(one, outside)) for one in given]
+    made = [references.rewritten(one, outside) for one in given]
+    for one in made:
+        _point_contents_here(one, base)
+    entries = [_entry(one) for one in made]
     return encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+
+
+def _point_contents_here(copy: Resource, base: str) -> None:
+    """An Attachment whose content is a Binary of the hub is read at the hub."""
+    for _path, element in references.walk_urls(copy):
+        if (references.split(element["url"]) or ("",))[0] == "Binary":
+            element["url"] = f"{base}/{element['url']}"
 
 
 def _absolute(reference: str, base: str) -> str:

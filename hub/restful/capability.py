@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from hub.disclosure.classes import PUBLIC_TYPES
 from hub.fhir.canonical import ROOT
 from hub.fhir.outcome import catalogue
 from hub.restful.hub import Hub
 from hub.restful.privacy import PARAMETERS
-from hub.restful.served import DIRECTORY_TYPES, SERVED
+from hub.restful.served import SERVED
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
@@ -72,15 +73,16 @@ def _security(hub: Hub) -> dict[str, Any]:
 
 def _resource(hub: Hub, name: str) -> dict[str, Any]:
     interactions = SERVED[name]
+    is_searched = "search-type" in interactions
     found: dict[str, Any] = {
         "type": name,
         "interaction": [{"code": code} for code in interactions],
         "versioning": "versioned-update" if name == "Task" else "versioned",
-        "readHistory": "vread" in interactions,
-        "updateCreate": name in DIRECTORY_TYPES,
-        "conditionalCreate": "create" in interactions,
+        "readHistory": "history-instance" in interactions,
+        "updateCreate": name in PUBLIC_TYPES,
+        "conditionalCreate": is_searched and "create" in interactions,
         "conditionalRead": "full-support" if "vread" in interactions else None,
-        "conditionalUpdate": "update" in interactions,
+        "conditionalUpdate": is_searched and "update" in interactions,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "local"],
     }
@@ -89,7 +91,7 @@ def _resource(hub: Hub, name: str) -> dict[str, Any]:
         found["searchParam"] = [
             {"name": code, "type": kind} for code, kind in PARAMETERS.items()
         ]
-    else:
+    elif is_searched:
         found |= _searching(hub, name)
     operations = [code for code, types in OPERATIONS.items() if name in types]
     if operations:

@@ -4,6 +4,7 @@ from hub.fhir.json import Resource
 from hub.fhir.outcome import Issue, require_none
 from hub.questionnaires.check import check
 from hub.referrals.knowledge import Knowledge
+from hub.restful.documents import document_issues
 from hub.validation import validate
 
 
@@ -22,7 +23,12 @@ def require_rules(
 def form_issues(
     knowledge: Knowledge, resource: Resource, base: str | None = None
 ) -> list[Issue]:
-    """Errors and warnings of answers; `base` is the FHIRPath of the resource."""
+    """Errors and warnings of answers, and what else is wrong with a type's content.
+
+    `base` is the FHIRPath of the resource.
+    """
+    if resource["resourceType"] == "Bundle":
+        return document_issues(resource, base or "Bundle")
     if resource["resourceType"] != "QuestionnaireResponse":
         return []
     canonical = str(resource.get("questionnaire", "")).partition("|")[0]

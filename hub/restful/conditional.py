@@ -8,7 +8,7 @@ from hub.disclosure.grants import visible_to
 from hub.fhir import search
 from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search import TRANSPORT, Query
-from hub.restful.call import Pairs, pairs, require_scope
+from hub.restful.call import Pairs, pairs, require_interaction, require_scope
 from hub.restful.hub import Hub
 from hub.restful.served import SERVED
 from hub.store.resources import Stored
@@ -20,8 +20,10 @@ _URL = re.compile(rb"(?:([A-Z][A-Za-z]{1,63}))?\?")
 def criteria(hub: Hub, actor: Actor, resource_type: str, asked: Pairs) -> Query:
     """Criteria as a query: 400 without any, 403 for a type the caller may not search.
 
-    What may be searched with a chain needs a scope of its own (G3).
+    405 for a type that has no search. What may be searched with a chain needs a scope
+    of its own (G3).
     """
+    require_interaction(actor, "search-type", resource_type)
     wanted = [(name, value) for name, value in asked if name not in TRANSPORT]
     query = search.conditional(resource_type, wanted, hub.declared, base_url=hub.base)
     for touched in search.types_touched(query) & SERVED.keys():

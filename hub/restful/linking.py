@@ -37,8 +37,10 @@ class Linker:
         """Rewrite the references of a resource in place; 422 HUB-REST-016.
 
         Only a new resource must point to what exists: an update never fails because
-        of a reference that was there before.
+        of a reference that was there before. A document is left as it was assembled.
         """
+        if resource["resourceType"] == "Bundle":
+            return
         own = frozenset(self.urls.values())
         for where, element in references.walk(resource):
             here = f"{path}.{where}" if where else path
@@ -46,6 +48,23 @@ class Linker:
             element["reference"] = found
             if is_new:
                 self._require_seen(found, own, f"{here}.reference")
+        for where, element in references.walk_urls(resource):
+            self._link_content(element, own, f"{path}.{where}.url", is_new=is_new)
+
+    def _link_content(
+        self, element: Resource, own: frozenset[str], path: str, *, is_new: bool
+    ) -> None:
+        """An Attachment whose content is a Binary here points to it like a reference.
+
+        Its Binary is read under its own access, and is nobody else's (AB25).
+        """
+        found = self.urls.get(element["url"], element["url"])
+        target = references.split(found, self.hub.base)
+        if target is None or target[0] != "Binary":
+            return
+        element["url"] = "/".join(target)
+        if is_new:
+            self._require_seen(element["url"], own, path)
 
     def _resolved(self, reference: str, path: str) -> str:
         if reference in self.urls:

@@ -3,6 +3,7 @@
 Shared by the single interactions, batch and transaction; the caller has the session.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hub.changes import Belonging, By
 from hub.database import Session
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import DIRECTORY_TYPES, class_of
+from hub.disclosure.classes import PUBLIC_TYPES, class_of
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates, references
 from hub.fhir.json import Resource
@@ -25,12 +26,16 @@ from hub.referrals.rules import (
     require_task_change,
 )
 from hub.referrals.withdraw import after_consent
+from hub.restful import contents, documents
+from hub.restful.artefacts import require_not_ours, require_publishable
 from hub.restful.call import require_interaction
 from hub.restful.checks import require_rules, require_valid
 from hub.restful.hub import Hub
 from hub.restful.linking import Linker
+from hub.restful.members import MEMBERSHIPS, require_members
 from hub.restful.patching import patched
 from hub.restful.people import require_about
+from hub.restful.reports import is_own, require_nameless, require_report_change
 from hub.restful.served import CASE_TYPES
 from hub.restful.visible import patient_of
 from hub.store import resources as store
@@ -55,14 +60,18 @@ def create_one(
     require_rules(hub.knowledge, resource)
     if not is_linked:
         Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
-    if kind in DIRECTORY_TYPES:
+    if kind in PUBLIC_TYPES:
+        require_publishable(hub, session, by.actor, resource, id)
         return changes.create(session, by, resource, id=id)
     belonging = require_permit(hub, session, by, resource)
     stored = changes.create(session, by, resource, belonging, id=id)
     if not belonging.cases:
-        expires = by.at + timedelta(days=_DRAFT_DAYS)
+        draft = by.at + timedelta(days=_DRAFT_DAYS)
+        expires = cases.NEVER if is_own(resource) else draft
         key = (stored.type, stored.id)
         cases.keep_draft(session, key, by.actor.organisation, expires)
+    elif kind in MEMBERSHIPS and not is_linked:
+        require_members(session, by.actor, {**resource, "id": stored.id})
     elif kind == "Consent":
         after_consent(session, hub.knowledge, by, stored.resource())
     elif kind == "Task":
@@ -85,7 +94,7 @@ def update_one(
     require_interaction(by.actor, interaction, kind)
     before = store.read(session, kind, id, visible_to(by.actor))
     if before is None or before.deleted:
-        return _update_as_create(hub, session, by, resource), True
+        return _update_as_create(hub, session, by, resource, before), True
     require_unchanged(before, expected)
     require_valid(hub.knowledge, resource)
     require_rules(hub.knowledge, resource)
@@ -126,10 +135,11 @@ def patch_one(
     return stored
 
 
-def delete_one(session: Session, by: By, before: Stored) -> Stored:
+def delete_one(hub: Hub, session: Session, by: By, before: Stored) -> Stored:
     """Delete what was read, once; nothing that belongs to a case (HUB-REF-016)."""
     if before.deleted:
         return before
+    require_not_ours(hub, before.resource())
     if cases.of_resource(session, before.type, before.id):
         raise FhirError(issue("HUB-REF-016", before.type))
     return changes.delete(session, by, before.type, before.id, before.version)
@@ -149,24 +159,38 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
     With `TSUNAGI_DRAFTS=on` a resource of no case is kept as its author's draft.
     """
     kind = resource["resourceType"]
-    case = _case_of(session, by, resource)
+    if is_own(resource):
+        require_nameless(resource)
+        return Belonging()
+    part = resource
+    if kind == "Bundle":
+        part = documents.as_part(session, by.actor, resource, hub.base)
+    case = _case_of(session, by, part)
     if case is not None:
         if case.closed_at is not None:
             raise FhirError(issue("HUB-REF-023", kind))
         if kind == "Task":
             require_new_task(session, by.actor, resource, case)
+        if kind == "Bundle":
+            documents.require_one_person(resource, case.patient, hub.base, kind)
         require_about(resource, case.patient)
         require_no_refusal(hub.knowledge, case, resource, kind)
-        by_recipient = by.actor.organisation != case.source
-        data_class = class_of(resource, by_recipient=by_recipient)
-        return Belonging((case.id,), data_class, case.patient)
+        return _belonging(session, by, case, resource)
     if (
         hub.settings.keeps_drafts
         and kind != "Task"
-        and not _is_of_a_case(session, resource)
+        and not _is_of_a_case(session, part)
     ):
         return Belonging()
     raise FhirError(issue("HUB-CON-012", kind))
+
+
+def _belonging(session: Session, by: By, case: Case, resource: Resource) -> Belonging:
+    author = by.actor.organisation
+    data_class = class_of(resource, by_recipient=author != case.source)
+    if resource["resourceType"] == "Binary":
+        data_class = contents.class_in(session, case, resource, author, data_class)
+    return Belonging((case.id,), data_class, case.patient)
 
 
 def _require_change(
@@ -182,10 +206,8 @@ def _require_change(
             raise FhirError(issue("HUB-REF-004", "Task.owner", element="owner"))
         resource = require_task_change(session, hub.knowledge, by, old, resource)
         resource["lastModified"] = dates.instant(by.at)
-    elif kind == "Consent":
-        require_consent_change(session, by.actor, old, resource)
-    elif kind not in DIRECTORY_TYPES:
-        require_author(session, by.actor, old)
+    else:
+        _require_kind_change(hub, session, by, old, resource)
     found = cases.of_resource(session, kind, resource["id"])
     if found and not any(
         _takes_part(session, case.id, by.actor.organisation) for case in found
@@ -200,6 +222,25 @@ def _require_change(
     return resource
 
 
+def _require_kind_change(
+    hub: Hub, session: Session, by: By, old: Resource, resource: Resource
+) -> None:
+    """Who may change a resource of its type, and what of it may change."""
+    kind = resource["resourceType"]
+    if kind in PUBLIC_TYPES:
+        require_publishable(hub, session, by.actor, resource, resource["id"], old)
+    elif kind == "Consent":
+        require_consent_change(session, by.actor, old, resource)
+    else:
+        require_author(session, by.actor, old)
+    if kind == "Binary":
+        contents.require_same_context(old, resource)
+    elif kind == "MeasureReport":
+        require_report_change(old, resource)
+    elif kind in MEMBERSHIPS:
+        require_members(session, by.actor, resource, old)
+
+
 def _require_own_references(
     session: Session, by: By, old: Resource, resource: Resource, own: set[str]
 ) -> None:
@@ -207,27 +248,45 @@ def _require_own_references(
 
     What it does not see, or what is not there, makes no update fail (rest.md §1).
     """
-    before = {element["reference"] for _, element in references.walk(old)}
+    before = {reference for _, reference in _mentions(old)}
     visible = visible_to(by.actor)
-    for path, element in references.walk(resource):
-        target = references.split(element["reference"])
-        if element["reference"] in before or target is None:
+    for path, reference in _mentions(resource):
+        target = references.split(reference)
+        if reference in before or target is None:
             continue
         if target[0] not in CASE_TYPES or store.read(session, *target, visible) is None:
             continue
         if not own & {case.id for case in cases.of_resource(session, *target)}:
             kind = resource["resourceType"]
-            raise FhirError(issue("HUB-REF-017", f"{kind}.{path}.reference"))
+            raise FhirError(issue("HUB-REF-017", f"{kind}.{path}"))
 
 
-def _update_as_create(hub: Hub, session: Session, by: By, resource: Resource) -> Stored:
-    """Only for the directory; an unknown and a hidden case id look alike (405)."""
-    kind = resource["resourceType"]
-    if kind not in DIRECTORY_TYPES:
+def _mentions(resource: Resource) -> Iterator[tuple[str, str]]:
+    """(FHIRPath, reference) of all that is referred to, Binaries of Attachments too."""
+    for path, element in references.walk(resource):
+        yield f"{path}.reference", element["reference"]
+    for path, element in references.walk_urls(resource):
+        if (references.split(element["url"]) or ("",))[0] == "Binary":
+            yield f"{path}.url", element["url"]
+
+
+def _update_as_create(
+    hub: Hub, session: Session, by: By, resource: Resource, before: Stored | None
+) -> Stored:
+    """Only for what is public; an unknown and a hidden case id look alike (405).
+
+    `before` is a version that was deleted: the resource comes back under its id.
+    """
+    kind, id = resource["resourceType"], resource["id"]
+    if kind not in PUBLIC_TYPES:
         raise FhirError(issue("HUB-REST-004"))
     require_interaction(by.actor, "create", kind)
     require_valid(hub.knowledge, resource)
-    return changes.create(session, by, resource, id=resource["id"])
+    Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
+    require_publishable(hub, session, by.actor, resource, id)
+    if before is not None:
+        return changes.update(session, by, resource, expected=before.version)
+    return changes.create(session, by, resource, id=id)
 
 
 def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
@@ -237,8 +296,8 @@ def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
     the references lead into different cases.
     """
     common: dict[str, Case] | None = None
-    for _path, element in references.walk(resource):
-        target = references.split(element["reference"])
+    for _path, reference in _mentions(resource):
+        target = references.split(reference)
         if target is None or target[0] not in CASE_TYPES:
             continue
         found = {case.id: case for case in cases.of_resource(session, *target)}
@@ -258,7 +317,7 @@ def _case_of(session: Session, by: By, resource: Resource) -> Case | None:
 
 def _is_of_a_case(session: Session, resource: Resource) -> bool:
     """True when it speaks of something in a case: then it is nobody's draft."""
-    targets = (references.split(e["reference"]) for _, e in references.walk(resource))
+    targets = (references.split(reference) for _, reference in _mentions(resource))
     return any(cases.of_resource(session, *target) for target in targets if target)
 
 

@@ -11,7 +11,21 @@ _ELEMENT = {
     "RelatedPerson": "patient",
     "Consent": "patient",
     "EpisodeOfCare": "patient",
+    "FamilyMemberHistory": "patient",
 }
+# What they are about may stand anywhere: members, participants, targets, items.
+_ANYWHERE = (
+    "Appointment",
+    "Binary",
+    "CareTeam",
+    "ClinicalImpression",
+    "Composition",
+    "FamilyMemberHistory",
+    "Group",
+    "List",
+    "MeasureReport",
+    "Provenance",
+)
 
 
 def require_about(resource: Resource, patient: str, path: str | None = None) -> None:
@@ -25,6 +39,8 @@ def require_about(resource: Resource, patient: str, path: str | None = None) -> 
     for index, inside in enumerate(resource.get("contained", ())):
         if inside.get("resourceType") == "Patient":
             raise FhirError(issue("HUB-REF-017", f"{path or kind}.contained[{index}]"))
+    if kind in _ANYWHERE:
+        _require_nobody_else(resource, patient, path or kind)
     element = _ELEMENT.get(kind, "subject")
     about = resource.get(element)
     if not isinstance(about, dict):
@@ -32,6 +48,13 @@ def require_about(resource: Resource, patient: str, path: str | None = None) -> 
     target = references.split(str(about.get("reference", "")))
     if target and target[0] == "Patient" and target[1] != patient:
         raise FhirError(issue("HUB-REF-017", f"{path or kind}.{element}"))
+
+
+def _require_nobody_else(resource: Resource, patient: str, path: str) -> None:
+    for where, element in references.walk(resource):
+        target = references.split(element["reference"])
+        if target and target[0] == "Patient" and target[1] != patient:
+            raise FhirError(issue("HUB-REF-017", f"{path}.{where}.reference"))
 
 
 def require_one_person(

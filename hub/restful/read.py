@@ -4,7 +4,7 @@ from hub.actor import Actor
 from hub.disclosure.grants import visible_to
 from hub.fhir.json import encode
 from hub.fhir.outcome import FhirError, issue
-from hub.restful import answers
+from hub.restful import answers, contents
 from hub.restful.answers import Answer
 from hub.restful.call import Call, is_known, require_interaction, require_parameters
 from hub.restful.hub import Hub
@@ -30,7 +30,7 @@ def read(hub: Hub, actor: Actor, call: Call) -> Answer:
         raise FhirError(issue("HUB-REST-010"))
     if is_known(stored, call.header("if-none-match"), call.header("if-modified-since")):
         return Answer(304, headers=answers.version_headers(stored))
-    return _part(stored, shown)
+    return _part(call, stored, shown)
 
 
 def vread(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -45,7 +45,7 @@ def vread(hub: Hub, actor: Actor, call: Call) -> Answer:
         record_read(session, actor, "vread", stored)
     if stored.deleted:
         raise FhirError(issue("HUB-REST-010"))
-    return _part(stored, shown)
+    return _part(call, stored, shown)
 
 
 def _shown(call: Call) -> tuple[str | None, tuple[str, ...]]:
@@ -60,7 +60,11 @@ def _shown(call: Call) -> tuple[str | None, tuple[str, ...]]:
     return summary, elements
 
 
-def _part(stored: Stored, shown: tuple[str | None, tuple[str, ...]]) -> Answer:
+def _part(
+    call: Call, stored: Stored, shown: tuple[str | None, tuple[str, ...]]
+) -> Answer:
+    if contents.wants_native(call):
+        return contents.native(stored)
     if shown == (None, ()):
         return answers.of_resource(stored)
     part = subset(stored.resource(), *shown)

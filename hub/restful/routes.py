@@ -16,7 +16,7 @@ from starlette.routing import Route
 from hub.actor import Actor
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
-from hub.restful import answers, operations, read, search, write
+from hub.restful import answers, contents, operations, read, search, write
 from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call, require_acceptable
 from hub.restful.capability import capability_statement
@@ -131,7 +131,8 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
         actor = authenticate(
             hub.database, call.authorization, call.request_id, call.correlation_id
         )
-        require_acceptable(call)
+        if not contents.wants_native(call):
+            require_acceptable(call)
         return way.handler(hub, actor, call)
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
         issues = refused(hub, actor, way.interaction, error, call.request_id)

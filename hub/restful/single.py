@@ -54,7 +54,7 @@ def run_alone(
     if entry.method == "GET":
         return _get(hub, session, by, entry)
     if entry.method == "DELETE":
-        return _delete(session, by, entry)
+        return _delete(hub, session, by, entry)
     if entry.method == "PATCH":
         return _patch(hub, session, by, entry)
     if entry.method == "PUT":
@@ -109,11 +109,11 @@ def _patch(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
     return Done(OK, patch_one(hub, session, by, before, operations, expected))
 
 
-def _delete(session: Session, by: By, entry: Entry) -> Done:
+def _delete(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
     before = require_visible(session, by.actor, entry.type, entry.id or "")
     if not before.deleted:
         require_unchanged(before, version_of(entry.if_match, "request.ifMatch"))
-    return Done(NO_CONTENT, delete_one(session, by, before))
+    return Done(NO_CONTENT, delete_one(hub, session, by, before))
 
 
 def _get(hub: Hub, session: Session, by: By, entry: Entry) -> Done:

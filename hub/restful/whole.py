@@ -8,19 +8,20 @@ from hub.changes import Belonging, By
 from hub.database import Session
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import DIRECTORY_TYPES, class_of
+from hub.disclosure.classes import PUBLIC_TYPES, class_of
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals import amend, submit
 from hub.referrals.gates import resource_of
 from hub.referrals.submission import Parts, Submission
-from hub.restful import replay
+from hub.restful import documents, replay
 from hub.restful.bundle import Entry, query_pairs
 from hub.restful.call import require_interaction
 from hub.restful.conditional import criteria, find_one, header_criteria
 from hub.restful.gate import judge
 from hub.restful.hub import Hub
 from hub.restful.linking import Linker
+from hub.restful.members import MEMBERSHIPS, require_members
 from hub.restful.one import create_one
 from hub.restful.people import require_one_person
 from hub.restful.single import CREATED, OK, Done, run_alone
@@ -156,7 +157,7 @@ class Whole:
 
     def _parts(self) -> Parts:
         """The referral as it will stand: what was found as it is stored."""
-        posted = [e for e in self._posted() if e.type not in DIRECTORY_TYPES]
+        posted = [e for e in self._posted() if e.type not in PUBLIC_TYPES]
         return Parts(
             {self._reference(e): self._resource(e) for e in posted},
             {self._reference(e): e.index for e in posted},
@@ -186,7 +187,7 @@ class Whole:
         """A new referral may use its sender's own Patient again, and little else."""
         for entry in self._posted():
             found = self.found.get(entry.index)
-            if found is None or entry.type in DIRECTORY_TYPES:
+            if found is None or entry.type in PUBLIC_TYPES:
                 continue
             author = cases.author_of(self.session, found.type, found.id)
             own = author in (None, self.by.actor.organisation)
@@ -238,14 +239,35 @@ class Whole:
 
     def _create(self, case: Case, entry: Entry) -> Stored:
         id, session, by = self.ids[entry.index], self.session, self.by
-        if entry.type in DIRECTORY_TYPES:
+        if entry.type == "Bundle":
+            self._require_document(case, entry)
+        if entry.type in PUBLIC_TYPES:
             return create_one(self.hub, session, by, entry.body, id, is_linked=True)
         data_class = class_of(entry.body, by_recipient=False)
         place = Belonging((case.id,), data_class, case.patient)
         return changes.create(session, by, entry.body, place, id=id)
 
+    def _require_document(self, case: Case, entry: Entry) -> None:
+        """A document says nothing of another person than the case it comes with.
+
+        Nothing in it is rewritten, so it names a Patient that is here already.
+        """
+        base, path = self.hub.base, f"{entry.path}.resource"
+        part = documents.as_part(self.session, self.by.actor, entry.body, base)
+        about = {"reference": f"Patient/{case.patient}"}
+        if part.get("subject") != about:
+            raise FhirError(issue("HUB-REF-017", path))
+        documents.require_one_person(entry.body, case.patient, base, path)
+
+    def _require_members(self, done: dict[int, Done]) -> None:
+        """G6, once all that the transaction brings is in its cases."""
+        for entry in self.entries:
+            stored = done[entry.index].stored
+            if entry.type in MEMBERSHIPS and entry.method == "POST" and stored:
+                require_members(self.session, self.by.actor, stored.resource())
+
     def _place_found(self, case: Case, found: Stored) -> None:
-        if found.type in DIRECTORY_TYPES:
+        if found.type in PUBLIC_TYPES:
             return
         key = (found.type, found.id)
         resource = resource_of(self.session, *key)
@@ -261,6 +283,7 @@ class Whole:
                 raise FhirError(issue("HUB-REST-014", f"{entry.path}.request.method"))
             if entry.method == "GET":
                 done[entry.index] = run_alone(self.hub, self.session, self.by, entry)
+        self._require_members(done)
         return done
 
     def _write_all(self) -> dict[int, Done]:
@@ -276,6 +299,7 @@ class Whole:
                     self.ids.get(entry.index),
                     is_linked=True,
                 )
+        self._require_members(done)
         return done
 
 

@@ -7,7 +7,7 @@ from hub.fhir.json import Resource, decode, decode_value
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.fhir.search import TRANSPORT
 from hub.referrals import withdraw
-from hub.restful import answers, replay
+from hub.restful import answers, contents, replay
 from hub.restful.answers import JSON_PATCH, Answer
 from hub.restful.call import (
     Call,
@@ -116,11 +116,13 @@ def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
         before = require_visible(session, actor, call.resource_type, call.id)
         if not before.deleted:
             require_unchanged(before, call.if_match)
-        delete_one(session, By(actor), before)
+        delete_one(hub, session, By(actor), before)
     return Answer(204)
 
 
 def _body(hub: Hub, call: Call) -> Resource:
+    if contents.is_native(call):
+        return contents.received(call, hub.settings.max_body_bytes)
     require_json(call)
     resource = decode(call.body, hub.settings.max_depth)
     if resource["resourceType"] != call.resource_type:

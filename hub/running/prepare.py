@@ -35,12 +35,7 @@ def import_directory(
 ) -> int:
     """Write a directory folder, and the hub's forms and codes, through `changes`."""
     seed = read(folder or settings.profiles / "directory")
-    packages = know(settings).packages
-    published = [
-        {**resource, "id": resource["url"].rpartition("/")[2]}
-        for kind in ("Questionnaire", "CodeSystem")
-        for resource in packages.all(kind)
-    ]
+    published = know(settings).published()
     audit.observe(database, settings.organization, settings.base_url)
     with database.transaction() as session:
         by = By(operator(settings))

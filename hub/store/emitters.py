@@ -226,7 +226,9 @@ def _reference(definition: Definition, datatype: str, to: str | None) -> Emit:
     def canonical(value: Any, found: Found) -> None:
         if type(value) is str:
             url, _, version = value.partition("|")
-            found.reference.append(_reference_row(parameter, "", url, version))
+            # `Library/1` names a resource here, as a search for it does.
+            here = split(url, found.base_url) or ("", url)
+            found.reference.append(_reference_row(parameter, *here, version))
 
     def reference(value: Any, found: Found) -> None:
         if type(value) is not dict:

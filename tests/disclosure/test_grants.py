@@ -182,6 +182,11 @@ def test_the_class_of_a_resource_depends_on_who_wrote_it():
         class_of({"resourceType": "Observation"}, by_recipient=False)
         == DataClass.REFERRAL
     )
+    for kind in ("Composition", "Bundle"):
+        document = {"resourceType": kind}
+        assert class_of(document, by_recipient=True) == DataClass.FEEDBACK
+        # As feedback a former recipient would read what the sender writes later.
+        assert class_of(document, by_recipient=False) == DataClass.REFERRAL
     for by_recipient in (True, False):
         patient = {"resourceType": "Patient"}
         assert class_of(patient, by_recipient=by_recipient) == DataClass.PERSON

@@ -7,7 +7,7 @@ from hub.app import make_hub
 from hub.fhir import references
 from hub.fhir.canonical import RESOURCE_ID
 from hub.fhir.json import decode
-from hub.referrals import messages
+from hub.referrals import feed, messages
 from hub.validation import validate
 from tests.referrals.build import answered, entry, reason, sent
 from tests.referrals.receiver import receiving
@@ -115,3 +115,18 @@ def test_the_sender_gets_parent_and_child_and_no_record(hub):
     assert {r["resourceType"] for r in resources} == {"Task"}
     values = {i["value"] for r in resources for i in r["identifier"]}
     assert f"Task/{referral.parent_id}" in values
+
+
+def test_AB25_content_is_read_at_the_hub_and_no_copy_of_it_leaves():
+    attachment = {"contentType": "application/pdf", "url": "Binary/b"}
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "d",
+        "status": "current",
+        "content": [{"attachment": attachment}],
+    }
+    body = json.loads(messages.transaction([document], BASE))
+    sent = body["entry"][0]["resource"]["content"][0]["attachment"]
+    assert sent["url"] == f"{BASE}/Binary/b"
+    assert attachment["url"] == "Binary/b"
+    assert not {"Binary", "Bundle"} & set(feed.SENT_TYPES)

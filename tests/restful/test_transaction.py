@@ -402,9 +402,11 @@ def test_F13_one_resource_twice_is_400(author, source):
     assert refusal(author.post("", both)) == (400, "HUB-REST-021")
 
 
-def test_F13_a_nested_bundle_is_refused(source):
-    answer = source.post("", a_bundle(post(a_bundle())))
-    assert refusal(answer) == (400, "HUB-REST-014")
+def test_F13_a_nested_bundle_is_refused_unless_it_is_a_document(hub, source):
+    nested = a_bundle(post(a_bundle()))
+    assert refusal(source.post("", nested)) == (403, "HUB-AUTH-003")
+    answer = a_caller(hub, HOSPITAL).post("", nested)
+    assert refusal(answer) == (422, "HUB-REST-060")
 
 
 def test_an_unknown_parameter_of_the_base_is_refused(source):

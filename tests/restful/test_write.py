@@ -88,7 +88,7 @@ def test_the_type_of_url_and_body_must_agree(author):
 
 
 def test_a_type_that_clients_do_not_write_is_405_with_allow(author):
-    answer = author.post("/Composition", {"resourceType": "Composition"})
+    answer = author.post("/EpisodeOfCare", {"resourceType": "EpisodeOfCare"})
     assert refusal(answer) == (405, "HUB-REST-004")
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 

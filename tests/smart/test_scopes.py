@@ -152,6 +152,42 @@ def test_the_presets_are_those_of_the_table():
     assert scopes.parse(ROLES["privacy"]) == scopes.parse("system/AuditEvent.rs")
 
 
+DIRECTORY = (
+    "Organization OrganizationAffiliation HealthcareService PractitionerRole"
+    " Location Endpoint"
+)
+# security.md §2.2, type by type.
+PRESETS = {
+    "source": {
+        "cruds": "ServiceRequest Subscription",
+        "crus": "Patient RelatedPerson Task Consent",
+        "crs": "QuestionnaireResponse DocumentReference Communication",
+        "rs": f"EpisodeOfCare Composition Provenance Questionnaire {DIRECTORY}",
+    },
+    "recipient": {
+        "rus": "Task",
+        "crus": "QuestionnaireResponse Consent Encounter Condition Observation"
+        " RiskAssessment CarePlan CareTeam Communication",
+        "crs": "DocumentReference Composition MeasureReport",
+        "rs": "ServiceRequest Patient RelatedPerson EpisodeOfCare Provenance"
+        f" Questionnaire {DIRECTORY}",
+        "cruds": "Subscription",
+    },
+    "directory": {"rs": DIRECTORY},
+    "privacy": {"rs": "AuditEvent"},
+}
+
+
+@pytest.mark.parametrize("role", PRESETS)
+def test_a_preset_is_the_whole_table_and_no_more(role):
+    words = {
+        f"system/{name}.{letters}"
+        for letters, names in PRESETS[role].items()
+        for name in names.split()
+    }
+    assert set(ROLES[role].split()) == words
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_preset_word_is_understood(role):
     assert len(scopes.parse(ROLES[role])) == len(ROLES[role].split())
