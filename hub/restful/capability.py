@@ -37,7 +37,11 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
                 "documentation": _limits(hub),
                 "security": _security(hub),
                 "resource": [_resource(hub, name) for name in sorted(SERVED)],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [
+                    {"code": "transaction"},
+                    {"code": "batch"},
+                    {"code": "history-system"},
+                ],
             }
         ],
     }

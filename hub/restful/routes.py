@@ -20,7 +20,7 @@ from hub.restful import answers, operations, read, search, write
 from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call, require_acceptable
 from hub.restful.capability import capability_statement
-from hub.restful.history import history
+from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
 from hub.restful.refusals import refused
@@ -63,6 +63,8 @@ def routes(hub: Hub) -> list[Route]:
             f"{base}{type_}{id_}/_history",
             {"GET": Way(history, "history-instance")},
         ),
+        (f"{base}{type_}/_history", {"GET": Way(history_type, "history-type")}),
+        (f"{base}/_history", {"GET": Way(history_system, "history-system")}),
         (
             f"{base}{type_}{id_}",
             {

@@ -17,10 +17,17 @@ Interaction = Literal[
     "patch",
     "delete",
     "history-instance",
+    "history-type",
     "search-type",
 ]
 
-_READ: tuple[Interaction, ...] = ("read", "vread", "history-instance", "search-type")
+_READ: tuple[Interaction, ...] = (
+    "read",
+    "vread",
+    "history-instance",
+    "history-type",
+    "search-type",
+)
 _WRITE: tuple[Interaction, ...] = (*_READ, "create", "update", "patch")
 _ALL: tuple[Interaction, ...] = (*_WRITE, "delete")
 
@@ -67,6 +74,7 @@ LETTERS: dict[Interaction, Literal["c", "r", "u", "d", "s"]] = {
     "update": "u",
     "patch": "u",
     "delete": "d",
+    "history-type": "s",
     "search-type": "s",
 }
 
