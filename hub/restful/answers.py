@@ -104,7 +104,7 @@ def of_issues(issues: Sequence[Issue], status: int) -> Answer:
     elif issues[0].id in _CHALLENGES:
         headers["WWW-Authenticate"] = _CHALLENGES[issues[0].id]
     if issues[0].id == "HUB-REST-028":  # RFC 5789 §2.2
-        headers["Accept-Patch"] = JSON_PATCH
+        headers["Accept-Patch"] = f"{JSON_PATCH}, {FHIR_JSON}"
     if status in (429, 503):
         headers["Retry-After"] = "2"
     return Answer(status, encode(operation_outcome(issues)), headers)

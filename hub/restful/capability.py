@@ -30,7 +30,7 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
         "implementation": {"description": "つなぎハブ FHIR R4 API", "url": hub.base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [
             {
                 "mode": "server",
@@ -85,7 +85,7 @@ def _resource(hub: Hub, name: str) -> dict[str, Any]:
         "conditionalCreate": "create" in interactions,
         "conditionalRead": "full-support" if "vread" in interactions else None,
         "conditionalUpdate": "update" in interactions,
-        "conditionalDelete": "not-supported",
+        "conditionalDelete": "single" if "delete" in interactions else "not-supported",
         "referencePolicy": ["literal", "local"],
     }
     if name == "AuditEvent":

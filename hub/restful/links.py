@@ -37,7 +37,10 @@ def next_link(
         }
     ).encode()
     token = base64.urlsafe_b64encode(_mac(hub, body) + body).decode().rstrip("=")
-    return {"relation": relation, "url": f"{hub.base}/{path}?{urlencode({PAGE: token})}"}
+    return {
+        "relation": relation,
+        "url": f"{hub.base}/{path}?{urlencode({PAGE: token})}",
+    }
 
 
 def follow(

@@ -80,6 +80,8 @@ def routes(hub: Hub) -> list[Route]:
                 "GET": Way(search.search_type, "search-type"),
                 "POST": _way(write.create),
                 "PUT": Way(write.conditional_update, "update"),
+                "PATCH": Way(write.conditional_patch, "patch"),
+                "DELETE": Way(write.conditional_delete, "delete"),
             },
         ),
         ("/intake/{mapping:str}", {"POST": Way(intake, "transaction")}),

@@ -18,7 +18,7 @@ from hub.restful.one import (
     require_unchanged,
     update_one,
 )
-from hub.restful.patching import from_binary
+from hub.restful.patching import from_entry
 from hub.restful.privacy import read_audit
 from hub.restful.search import searchset
 from hub.restful.visible import record_read, require_visible
@@ -103,7 +103,7 @@ def _put(hub: Hub, session: Session, by: By, entry: Entry, *, is_linked: bool) -
 
 
 def _patch(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
-    operations = from_binary(hub, entry.body, entry.path)
+    operations = from_entry(hub, entry.body, entry.path)
     before = require_visible(session, by.actor, entry.type, entry.id or "")
     expected = version_of(entry.if_match, "request.ifMatch")
     return Done(OK, patch_one(hub, session, by, before, operations, expected))

@@ -3,17 +3,16 @@
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
-from hub.fhir.json import Resource, decode, decode_value
+from hub.fhir.json import Resource, decode
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.fhir.search import TRANSPORT
 from hub.referrals import withdraw
 from hub.restful import answers, replay
-from hub.restful.answers import JSON_PATCH, Answer
+from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     require_interaction,
     require_json,
-    require_media,
     require_parameters,
 )
 from hub.restful.conditional import criteria, find_one, header_criteria
@@ -25,7 +24,8 @@ from hub.restful.one import (
     require_unchanged,
     update_one,
 )
-from hub.restful.visible import record_read, require_visible
+from hub.restful.patching import read_patch
+from hub.restful.visible import record_read, record_unmatched, require_visible
 from hub.store.resources import Stored
 
 
@@ -94,11 +94,10 @@ def conditional_update(hub: Hub, actor: Actor, call: Call) -> Answer:
 
 
 def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
-    """PATCH /T/id with JSON Patch; the result is judged like an update."""
+    """PATCH /T/id; the result is judged like an update."""
     require_interaction(actor, "patch", call.resource_type)
     require_parameters(call)
-    require_media(call, (JSON_PATCH,), "HUB-REST-028")
-    operations = decode_value(call.body, hub.settings.max_depth)
+    operations = read_patch(hub, call)
     with hub.database.transaction() as session:
         before = require_visible(session, actor, call.resource_type, call.id)
         by = By(actor)
@@ -106,6 +105,40 @@ def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
         told = _told(session, call, stored)
     _committed(hub, stored)
     return answers.written(stored, 200, hub.base, call.prefers, told)
+
+
+def conditional_patch(hub: Hub, actor: Actor, call: Call) -> Answer:
+    """PATCH /T?query: one match, or 404 and 412 (R4 http.html#patch)."""
+    require_interaction(actor, "patch", call.resource_type)
+    operations = read_patch(hub, call)
+    query = criteria(hub, actor, call.resource_type, call.query)
+    with hub.database.transaction() as session:
+        before = find_one(session, actor, call.resource_type, query)
+        if before is None:
+            raise FhirError(issue("HUB-REST-001"))
+        by = By(actor)
+        stored = patch_one(hub, session, by, before, operations, call.if_match)
+        told = _told(session, call, stored)
+    _committed(hub, stored)
+    return answers.written(stored, 200, hub.base, call.prefers, told)
+
+
+def conditional_delete(hub: Hub, actor: Actor, call: Call) -> Answer:
+    """DELETE /T?query: one match or none, 204; more, 412.
+
+    R4 http.html#delete: without a match an ordinary delete of what is not there,
+    which succeeds. So hidden and absent stay alike, too.
+    """
+    require_interaction(actor, "delete", call.resource_type)
+    query = criteria(hub, actor, call.resource_type, call.query)
+    with hub.database.transaction() as session:
+        before = find_one(session, actor, call.resource_type, query)
+        if before is None:
+            record_unmatched(session, actor, "delete", call.resource_type, query)
+        else:
+            require_unchanged(before, call.if_match)
+            delete_one(session, By(actor), before)
+    return Answer(204)
 
 
 def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
