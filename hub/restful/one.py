@@ -79,8 +79,12 @@ def update_one(
     *,
     interaction: changes.Rewriting = "update",
     is_linked: bool = False,
+    linker: Linker | None = None,
 ) -> tuple[Stored, bool]:
-    """The pipeline of one update; the second value says that it created."""
+    """The pipeline of one update; the second value says that it created.
+
+    `linker` is that of the transaction it is part of, unless it was linked already.
+    """
     kind, id = resource["resourceType"], resource["id"]
     require_interaction(by.actor, interaction, kind)
     before = store.read(session, kind, id, visible_to(by.actor))
@@ -90,7 +94,8 @@ def update_one(
     require_valid(hub.knowledge, resource)
     require_rules(hub.knowledge, resource)
     if not is_linked:
-        Linker(hub, session, by.actor, {}).link(resource, kind, is_new=False)
+        linker = linker or Linker(hub, session, by.actor, {})
+        linker.link(resource, kind, is_new=False)
     old = before.resource()
     resource = _require_change(hub, session, by, old, resource)
     patient = patient_of(session, kind, id)
@@ -116,13 +121,17 @@ def patch_one(
     before: Stored,
     operations: Any,
     expected: int | None,
+    *,
+    linker: Linker | None = None,
 ) -> Stored:
     """The pipeline of one patch of a resource that was read: an update's."""
     if before.deleted:
         raise FhirError(issue("HUB-REST-010"))
     require_unchanged(before, expected)
     after = patched(hub, before.resource(), operations)
-    stored, _ = update_one(hub, session, by, after, expected, interaction="patch")
+    stored, _ = update_one(
+        hub, session, by, after, expected, interaction="patch", linker=linker
+    )
     return stored
 
 

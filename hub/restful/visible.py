@@ -22,6 +22,16 @@ def require_visible(session: Session, actor: Actor, type: str, id: str) -> Store
     return stored
 
 
+def require_version(
+    session: Session, actor: Actor, type: str, id: str, version: int
+) -> Stored:
+    """That version if the actor may see the resource; else 404."""
+    stored = store.vread(session, type, id, version, visible_to(actor))
+    if stored is None:
+        raise FhirError(issue("HUB-REST-001"))
+    return stored
+
+
 def patient_of(session: Session, type: str, id: str) -> str | None:
     """Whom a resource is about (Patient id), for the audit row."""
     found = cases.of_resource(session, type, id)
