@@ -73,6 +73,13 @@ def written(
     return Answer(status, stored.body, headers)
 
 
+def deleted(prefers: str | None = None) -> Answer:
+    """204, or 200 with the outcome that `Prefer: return=OperationOutcome` asks for."""
+    if prefers != "OperationOutcome":
+        return Answer(204)
+    return of_issues([issue("HUB-REST-049", severity="information")], 200)
+
+
 def version_headers(stored: Stored, location: str | None = None) -> dict[str, str]:
     """ETag, Last-Modified and, for a new version, Location."""
     headers = {

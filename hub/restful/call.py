@@ -166,15 +166,11 @@ def require_form(call: Call) -> None:
 
 
 def require_media(call: Call, types: Sequence[str], id: str) -> None:
-    """415 with the issue `id` for another media type, charset or content coding."""
+    """415 with the issue `id` for another media type or charset."""
     media, _, parameters = (call.header("content-type") or "").partition(";")
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', parameters, re.IGNORECASE)
-    coding = (call.header("content-encoding") or "identity").strip().lower()
-    if (
-        media.strip().lower() not in types
-        or (charset and charset[1].lower() not in ("utf-8", "utf8"))
-        or coding != "identity"
-    ):
+    is_other = charset and charset[1].lower() not in ("utf-8", "utf8")
+    if media.strip().lower() not in types or is_other:
         raise FhirError(issue(id))
 
 

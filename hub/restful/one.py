@@ -36,7 +36,7 @@ from hub.restful.visible import patient_of
 from hub.store import resources as store
 from hub.store.resources import Stored
 
-_DRAFT_DAYS = 7
+DRAFT_DAYS = 7
 
 
 def create_one(
@@ -60,7 +60,7 @@ def create_one(
     belonging = require_permit(hub, session, by, resource)
     stored = changes.create(session, by, resource, belonging, id=id)
     if not belonging.cases:
-        expires = by.at + timedelta(days=_DRAFT_DAYS)
+        expires = by.at + timedelta(days=DRAFT_DAYS)
         key = (stored.type, stored.id)
         cases.keep_draft(session, key, by.actor.organisation, expires)
     elif kind == "Consent":

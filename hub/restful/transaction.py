@@ -168,7 +168,8 @@ def _response_entry(entry: Entry, done: Done, prefers: str | None) -> dict[str, 
     if done.note is not None:
         response["outcome"] = operation_outcome([done.note])
     elif prefers == "OperationOutcome" and not entry.is_read:
-        told = issue("HUB-REST-027", severity="information")
+        id = "HUB-REST-049" if entry.method == "DELETE" else "HUB-REST-027"
+        told = issue(id, severity="information")
         response["outcome"] = operation_outcome([told])
     answered: dict[str, Any] = {"response": response}
     if done.answer is not None and done.answer.body:
