@@ -135,12 +135,11 @@ def test_an_unknown_or_missing_criterion_is_400_even_when_lenient(
     author, method, query, id
 ):
     headers = {"Prefer": "handling=lenient"}
-    body = a_patient()
+    body = json.dumps(a_patient()).encode()
     if method == "PATCH":
-        body, headers = [_ACTIVE], {**headers, **PATCH}
-    answer = author.request(
-        method, f"/Patient?{query}", content=json.dumps(body).encode(), headers=headers
-    )
+        body, headers = json.dumps([_ACTIVE]).encode(), {**headers, **PATCH}
+    path = f"/Patient?{query}"
+    answer = author.request(method, path, content=body, headers=headers)
     assert refusal(answer) == (400, id)
 
 
