@@ -12,7 +12,8 @@ from hub.restful.answers import FHIR_JSON, JSON_PATCH
 from hub.restful.call import Call, require_media
 from hub.restful.checks import require_valid
 from hub.restful.hub import Hub
-from hub.restful.path_patch import Operation, apply, operations_of
+from hub.restful.path_operation import Operation, operations_of
+from hub.restful.path_patch import apply
 
 _MOST = 200  # operations of one patch
 _WHOLE = 4  # bodies that the FHIRPath operations of one patch may read through

@@ -108,17 +108,22 @@ def test_a_compressed_body_is_taken_as_if_it_were_plain(drafting):
     assert found.json()["total"] == 1
 
 
+def _packed(raw):
+    # Without the moment: the tests have the same names in every process.
+    return gzip.compress(raw, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("raw", "id"),
     [
         (b"\x1f\x8b", "HUB-REST-047"),
         (b"not gzip at all", "HUB-REST-047"),
         (zlib.compress(b"{}"), "HUB-REST-047"),
-        (gzip.compress(b"{}")[:-1], "HUB-REST-047"),
-        (gzip.compress(b"{}") + b"{}", "HUB-REST-047"),
-        (gzip.compress(b"{") + gzip.compress(b"}"), "HUB-REST-047"),
-        (gzip.compress(b""), "HUB-JSON-001"),
-        (gzip.compress(gzip.compress(b"{}")), "HUB-JSON-002"),
+        (_packed(b"{}")[:-1], "HUB-REST-047"),
+        (_packed(b"{}") + b"{}", "HUB-REST-047"),
+        (_packed(b"{") + _packed(b"}"), "HUB-REST-047"),
+        (_packed(b""), "HUB-JSON-001"),
+        (_packed(_packed(b"{}")), "HUB-JSON-002"),
     ],
 )
 def test_J12_what_is_no_gzip_is_400(hub, source, raw, id):

@@ -8,7 +8,8 @@ import pytest
 
 from hub.fhir.json import decode, encode
 from hub.fhir.outcome import FhirError
-from hub.restful.path_patch import apply, operations_of
+from hub.restful.path_operation import operations_of
+from hub.restful.path_patch import apply
 from tests.restful.patches import add, delete, insert, move, part, patch, replace
 
 PATIENT: dict[str, Any] = {
