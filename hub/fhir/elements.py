@@ -33,6 +33,7 @@ def beside_of(document: Resource, place: Place) -> Place:
 
 
 def set_value(parent: dict[str, Any], key: str, value: Any, beside: Any) -> None:
+    """Give an element its value, and what is beside it; None is neither."""
     if value is not None:
         parent[key] = value
     if beside is not None:
@@ -53,6 +54,7 @@ def insert(
 
 
 def set_beside(parent: dict[str, Any], key: str, index: int, beside: Any) -> None:
+    """What is beside one value of a list, or nothing (None)."""
     if beside is None and f"_{key}" not in parent:
         return
     other = parent.setdefault(f"_{key}", [])
@@ -63,13 +65,14 @@ def set_beside(parent: dict[str, Any], key: str, index: int, beside: Any) -> Non
 
 
 def rename(parent: dict[str, Any], old: str, new: str, value: Any) -> None:
+    """Put an element where another stands, with nothing beside it; None is no value."""
     held = list(parent.items())
     parent.clear()
     for key, child in held:
-        if key in (old, f"_{old}"):
-            parent[new] = value
-        else:
+        if key not in (old, f"_{old}"):
             parent[key] = child
+        elif value is not None:
+            parent[new] = value
 
 
 def remove(document: Resource, place: Place) -> None:

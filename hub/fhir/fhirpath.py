@@ -14,7 +14,7 @@ from hub.fhir.outcome import FhirError, issue
 Place = tuple[str | int, ...]  # JSON keys and list indexes from the root
 Ast = dict[str, Any]
 
-_LONGEST = 1000  # characters of an expression
+_LONGEST = 500  # characters of an expression
 _DEEPEST = 16  # functions and brackets in each other
 # What selects and compares. Without what walks (repeat, descendants), matches by a
 # pattern, leaves the resource (resolve, %…) or makes new values, the cost is that of

@@ -12,10 +12,9 @@ from hub.restful.answers import FHIR_JSON, JSON_PATCH
 from hub.restful.call import Call, require_media
 from hub.restful.checks import require_valid
 from hub.restful.hub import Hub
-from hub.restful.path_operation import Operation, operations_of
+from hub.restful.path_operation import MOST, Operation, operations_of
 from hub.restful.path_patch import apply
 
-_MOST = 200  # operations of one patch
 _WHOLE = 4  # bodies that the FHIRPath operations of one patch may read through
 _FHIR_TYPES = (FHIR_JSON, "application/json+fhir")
 _ERRORS = (
@@ -49,6 +48,7 @@ def from_entry(hub: Hub, resource: Resource, path: str) -> Any:
     R4 http.html#patch. What is wrong is told as in the Bundle, at `path`.
     """
     if resource.get("resourceType") == "Parameters":
+        require_valid(hub.knowledge, resource)
         return operations_of(resource, f"{path}.resource")
     if (
         resource.get("resourceType") != "Binary"
@@ -83,8 +83,8 @@ def _after(hub: Hub, before: Resource, operations: Any) -> Any:
         return _by_path(hub, before, operations)
     if not isinstance(operations, list) or not operations:
         raise FhirError(issue("HUB-REST-019"))
-    if len(operations) > _MOST:
-        raise FhirError(issue("HUB-REST-034", limit=_MOST))
+    if len(operations) > MOST:
+        raise FhirError(issue("HUB-REST-034", limit=MOST))
     after: Any = before
     for operation in operations:
         after = _step(after, operation)
@@ -95,10 +95,10 @@ def _after(hub: Hub, before: Resource, operations: Any) -> Any:
 
 
 def _by_path(hub: Hub, before: Resource, operations: tuple[Operation, ...]) -> Resource:
-    # Each operation walks the whole document: both together are bounded (AB26).
+    # Each operation walks the whole document: all of that is bounded (AB26).
     limit = _WHOLE * hub.settings.max_body_bytes
-    if len(operations) > _MOST or len(operations) * len(_encoded(before)) > limit:
-        raise FhirError(issue("HUB-REST-034", limit=_MOST))
+    if len(operations) * len(_encoded(before)) > limit:
+        raise FhirError(issue("HUB-REST-034", limit=limit))
     for operation in operations:
         apply(before, operation)
     return before

@@ -84,14 +84,9 @@ def _replace(document: Resource, operation: Operation) -> None:
     parent = at(document, tuple(above))
     name = element_of(document, tuple(above), str(last))
     _, key, value, beside = made(document, tuple(above), name, operation)
-    if key == last:
-        parent[key] = value
-        parent.pop(f"_{key}", None)
-    else:
-        # Another type of a choice: the key changes where it stands.
-        rename(parent, str(last), key, value)
-    if beside is not None:
-        parent[f"_{key}"] = beside
+    # Another type of a choice has another key, which stands where the old one stood.
+    rename(parent, str(last), key, value)
+    set_value(parent, key, None, beside)
 
 
 def _move(document: Resource, operation: Operation) -> None:

@@ -128,6 +128,9 @@ def test_AB26_many_operations_are_refused(author):
     path = f"/ServiceRequest/{_made(author)['id']}"
     answer = _patch(author, path, *[delete("ServiceRequest.note")] * 201)
     assert refusal(answer) == (413, "HUB-REST-034")
+    long = "ServiceRequest.note" + ".first()" * 50
+    answer = _patch(author, path, *[delete(long)] * 30)
+    assert refusal(answer) == (413, "HUB-REST-034")
 
 
 def _entry(url, *operations, **request):
