@@ -82,6 +82,9 @@ def test_F9_the_walk_forth_is_the_walk_back(hub, changed, path):
 
 
 def test_F9_type_history_is_newest_first_with_request_and_response(changed):
+    path = f"/{submit(changed)['ServiceRequest']}"
+    for priority in ("urgent", "asap"):
+        changed.put(path, {**changed.read(path), "priority": priority})
     bundle, links = _page(changed, "/ServiceRequest/_history?_count=3")
     moments = [e["response"]["lastModified"] for e in bundle["entry"]]
     assert moments == sorted(moments, reverse=True)
