@@ -143,6 +143,19 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
 
 
+def classes_of(
+    session: Session, resource_type: str, id: str
+) -> list[tuple[str, DataClass]]:
+    """(case id, data class) for each case that a resource belongs to."""
+    flush(session)
+    rows = session.execute(
+        select(case_resource.c.case_id, case_resource.c.data_class)
+        .where(case_resource.c.type == resource_type, case_resource.c.id == id)
+        .order_by(case_resource.c.case_id)
+    )
+    return [(row.case_id, DataClass(row.data_class)) for row in rows]
+
+
 def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:
     """Whom these resources (type, id) of cases are about (Patient ids)."""
     flush(session)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[0-9]+)?")
+_LINKS = ("url", "valueUri", "valueUrl")
 
 
 def split(reference: str, base_url: str = "") -> tuple[str, str] | None:
@@ -39,6 +40,22 @@ def walk_urls(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
     elif isinstance(value, list):
         for index, child in enumerate(value):
             yield from walk_urls(child, f"{path}[{index}]")
+
+
+def links(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """(object, key) of every link that is no Reference: of an Attachment, a `uri`.
+
+    R4 http.html#trules has them rewritten too; the narrative is text, and stays.
+    """
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if key in _LINKS and isinstance(child, str):
+                yield value, key
+            elif isinstance(child, dict | list):
+                yield from links(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from links(child)
 
 
 def rewritten(value: Any, replace: Callable[[str], str]) -> Any:

@@ -73,6 +73,13 @@ def written(
     return Answer(status, stored.body, headers)
 
 
+def deleted(prefers: str | None = None) -> Answer:
+    """204, or 200 with the outcome that `Prefer: return=OperationOutcome` asks for."""
+    if prefers != "OperationOutcome":
+        return Answer(204)
+    return of_issues([issue("HUB-REST-049", severity="information")], 200)
+
+
 def version_headers(stored: Stored, location: str | None = None) -> dict[str, str]:
     """ETag, Last-Modified and, for a new version, Location."""
     headers = {
@@ -104,7 +111,7 @@ def of_issues(issues: Sequence[Issue], status: int) -> Answer:
     elif issues[0].id in _CHALLENGES:
         headers["WWW-Authenticate"] = _CHALLENGES[issues[0].id]
     if issues[0].id == "HUB-REST-028":  # RFC 5789 §2.2
-        headers["Accept-Patch"] = JSON_PATCH
+        headers["Accept-Patch"] = f"{JSON_PATCH}, {FHIR_JSON}"
     if status in (429, 503):
         headers["Retry-After"] = "2"
     return Answer(status, encode(operation_outcome(issues)), headers)

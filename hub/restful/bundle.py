@@ -2,20 +2,42 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.call import Pairs, pairs
+from hub.restful.served import Interaction
 
-METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET")
-_URL = re.compile(r"/?([A-Z][A-Za-z]+)(?:/([A-Za-z0-9\-.]{1,64}))?(?:\?(.*))?")
+METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
+_URL = re.compile(
+    r"/?(?:([A-Z][A-Za-z]+)(?:/([A-Za-z0-9\-.]{1,64}))?(/_history(?:/([0-9]{1,9}))?)?"
+    r"|(_history))(?:\?(.*))?"
+)
+_ROOT = re.compile(r"(https?://.+)/[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
+_READS = ("GET", "HEAD")
+# What may stand beside which method; anything else would be ignored, so is refused.
+_CONDITIONS = {
+    "ifNoneExist": ("POST",),
+    "ifMatch": ("PUT", "PATCH", "DELETE"),
+    "ifNoneMatch": _READS,
+    "ifModifiedSince": _READS,
+}
+_WRITES: dict[str, Interaction] = {
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 @dataclass(slots=True)
 class Entry:
-    """One entry; `type`, `id` and `query` come from request.url."""
+    """One entry; `type`, `id`, `query` and the next two come from request.url.
+
+    `version` is that of a vread; `is_history` with an `id`, a `type` or "" for all.
+    """
 
     index: int
     method: str
@@ -27,10 +49,36 @@ class Entry:
     if_match: str | None
     if_none_exist: str | None
     if_none_match: str | None
+    if_modified_since: str | None = None
+    version: int | None = None
+    is_history: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        return self.method in _READS
+
+    @property
+    def interaction(self) -> Interaction | Literal["history-system"]:
+        """What is asked: by this it is allowed, and audited when it is refused."""
+        if not self.is_read:
+            return _WRITES[self.method]
+        if self.is_history and not self.type:
+            return "history-system"
+        if self.is_history:
+            return "history-instance" if self.id else "history-type"
+        if self.version is not None:
+            return "vread"
+        return "read" if self.id else "search-type"
 
     @property
     def path(self) -> str:
         return f"Bundle.entry[{self.index}]"
+
+    @property
+    def root(self) -> str | None:
+        """Of a RESTful fullUrl what relative references in the resource are under."""
+        match = _ROOT.fullmatch(self.full_url or "")
+        return match[1] if match else None
 
     @property
     def body(self) -> Resource:
@@ -82,20 +130,23 @@ def _entry(index: int, raw: Any, base_url: str) -> Entry:
         raise FhirError(issue("HUB-REST-014", f"{path}.request.url"))
     resource = raw.get("resource")
     _require_fitting(path, method, match, resource)
-    if "ifModifiedSince" in request:
-        # Never ignored: If-None-Match says the same, and exactly.
-        raise FhirError(issue("HUB-REST-014", f"{path}.request.ifModifiedSince"))
+    for condition, methods in _CONDITIONS.items():
+        if condition in request and method not in methods:
+            raise FhirError(issue("HUB-REST-014", f"{path}.request.{condition}"))
     return Entry(
         index=index,
         method=method,
-        type=match[1],
+        type=match[1] or "",
         id=match[2],
-        query=match[3],
+        query=match[6],
         full_url=_text(raw, "fullUrl", path),
         resource=resource,
         if_match=_text(request, "ifMatch", f"{path}.request"),
         if_none_exist=_text(request, "ifNoneExist", f"{path}.request"),
         if_none_match=_text(request, "ifNoneMatch", f"{path}.request"),
+        if_modified_since=_text(request, "ifModifiedSince", f"{path}.request"),
+        version=int(match[4]) if match[4] else None,
+        is_history=bool(match[5] or (match[3] and not match[4])),
     )
 
 
@@ -114,7 +165,7 @@ def _require_fitting(
         raise FhirError(issue("HUB-REST-014", f"{path}.resource"))
     if method not in _WITH_BODY and resource is not None:
         raise FhirError(issue("HUB-REST-014", f"{path}.resource"))
-    if not _is_address(method, has_id=bool(match[2]), query=match[3]):
+    if not _is_address(method, match):
         raise FhirError(issue("HUB-REST-014", f"{path}.request.url"))
     if method in ("POST", "PUT") and resource.get("resourceType") != match[1]:
         raise FhirError(issue("HUB-REST-011", f"{path}.resource.resourceType"))
@@ -122,12 +173,13 @@ def _require_fitting(
         raise FhirError(issue("HUB-REST-011", f"{path}.resource.id"))
 
 
-def _is_address(method: str, *, has_id: bool, query: str | None) -> bool:
-    """Whether a url suits its method; conditional patch and delete do not exist."""
+def _is_address(method: str, match: re.Match[str]) -> bool:
+    """Whether a url suits its method: an id or a condition to change something."""
+    has_id, query = bool(match[2]), match[6]
+    if method in _READS:
+        return has_id or not match[4]
+    if match[3] or match[5]:
+        return False
     if method == "POST":
         return not has_id and query is None
-    if method == "PUT":
-        return has_id is (query is None)
-    if method in ("DELETE", "PATCH"):
-        return has_id and query is None
-    return not has_id or query is None
+    return has_id is (query is None)

@@ -137,13 +137,18 @@ def require_parameters(call: Call, *allowed: str) -> dict[str, str]:
     What only shapes the transport is left out. Under `Prefer: handling=lenient` the
     others are left out too.
     """
+    return parameters(call.query, *allowed, lenient=call.is_lenient)
+
+
+def parameters(query: Pairs, *allowed: str, lenient: bool = False) -> dict[str, str]:
+    """`require_parameters` for a query that did not come as a request of its own."""
     found: dict[str, str] = {}
-    for position, (name, value) in enumerate(call.query, 1):
+    for position, (name, value) in enumerate(query, 1):
         if name in TRANSPORT:
             continue
         if name in allowed and name not in found:
             found[name] = value
-        elif not call.is_lenient:
+        elif not lenient:
             raise FhirError(issue("HUB-SEARCH-001", position=position))
     return found
 
@@ -161,15 +166,11 @@ def require_form(call: Call) -> None:
 
 
 def require_media(call: Call, types: Sequence[str], id: str) -> None:
-    """415 with the issue `id` for another media type, charset or content coding."""
+    """415 with the issue `id` for another media type or charset."""
     media, _, parameters = (call.header("content-type") or "").partition(";")
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', parameters, re.IGNORECASE)
-    coding = (call.header("content-encoding") or "identity").strip().lower()
-    if (
-        media.strip().lower() not in types
-        or (charset and charset[1].lower() not in ("utf-8", "utf8"))
-        or coding != "identity"
-    ):
+    is_other = charset and charset[1].lower() not in ("utf-8", "utf8")
+    if media.strip().lower() not in types or is_other:
         raise FhirError(issue(id))
 
 

@@ -31,14 +31,18 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
         "implementation": {"description": "つなぎハブ FHIR R4 API", "url": hub.base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [
             {
                 "mode": "server",
                 "documentation": _limits(hub),
                 "security": _security(hub),
                 "resource": [_resource(hub, name) for name in sorted(SERVED)],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [
+                    {"code": "transaction"},
+                    {"code": "batch"},
+                    {"code": "history-system"},
+                ],
             }
         ],
     }
@@ -83,7 +87,9 @@ def _resource(hub: Hub, name: str) -> dict[str, Any]:
         "conditionalCreate": is_searched and "create" in interactions,
         "conditionalRead": "full-support" if "vread" in interactions else None,
         "conditionalUpdate": is_searched and "update" in interactions,
-        "conditionalDelete": "not-supported",
+        "conditionalDelete": "single"
+        if is_searched and "delete" in interactions
+        else "not-supported",
         "referencePolicy": ["literal", "local"],
     }
     if name == "AuditEvent":

@@ -33,21 +33,27 @@ class Linker:
     urls: Mapping[str, str]
     is_transaction: bool = False
 
-    def link(self, resource: Resource, path: str, *, is_new: bool) -> None:
+    def link(
+        self, resource: Resource, path: str, *, is_new: bool, root: str | None = None
+    ) -> None:
         """Rewrite the references of a resource in place; 422 HUB-REST-016.
 
         Only a new resource must point to what exists: an update never fails because
-        of a reference that was there before. A document is left as it was assembled.
+        of a reference that was there before. `root` is what its own fullUrl is under,
+        on the server it comes from (R4 bundle.html#references). A Bundle is a document
+        of its own, perhaps signed: it is kept as it came.
         """
         if resource["resourceType"] == "Bundle":
             return
         own = frozenset(self.urls.values())
         for where, element in references.walk(resource):
             here = f"{path}.{where}" if where else path
-            found = self._resolved(element["reference"], f"{here}.reference")
+            found = self._resolved(element["reference"], f"{here}.reference", root)
             element["reference"] = found
             if is_new:
                 self._require_seen(found, own, f"{here}.reference")
+        for element, key in references.links(resource) if self.urls else ():
+            element[key] = self.urls.get(element[key], element[key])
         for where, element in references.walk_urls(resource):
             self._link_content(element, own, f"{path}.{where}.url", is_new=is_new)
 
@@ -58,17 +64,18 @@ class Linker:
 
         Its Binary is read under its own access, and is nobody else's (AB25).
         """
-        found = self.urls.get(element["url"], element["url"])
-        target = references.split(found, self.hub.base)
+        target = references.split(element["url"], self.hub.base)
         if target is None or target[0] != "Binary":
             return
         element["url"] = "/".join(target)
         if is_new:
             self._require_seen(element["url"], own, path)
 
-    def _resolved(self, reference: str, path: str) -> str:
+    def _resolved(self, reference: str, path: str, root: str | None) -> str:
         if reference in self.urls:
             return self.urls[reference]
+        if root and f"{root}/{reference}" in self.urls:
+            return self.urls[f"{root}/{reference}"]
         if reference.startswith("urn:"):
             raise FhirError(issue("HUB-REST-016", path))
         conditional = _CONDITIONAL.fullmatch(reference)

@@ -18,8 +18,15 @@ _SECONDS = 3600
 _MAC = 32  # bytes
 
 
-def next_link(hub: Hub, actor: Actor, path: str, criteria: Any, position: Any) -> Any:
-    """The `next` link of a page of `path` (below the base); values are plain data."""
+def next_link(
+    hub: Hub,
+    actor: Actor,
+    path: str,
+    criteria: Any,
+    position: Any,
+    relation: str = "next",
+) -> Any:
+    """The link to another page of `path` (below the base); values are plain data."""
     body = json.dumps(
         {
             "t": path,
@@ -30,7 +37,10 @@ def next_link(hub: Hub, actor: Actor, path: str, criteria: Any, position: Any) -
         }
     ).encode()
     token = base64.urlsafe_b64encode(_mac(hub, body) + body).decode().rstrip("=")
-    return {"relation": "next", "url": f"{hub.base}/{path}?{urlencode({PAGE: token})}"}
+    return {
+        "relation": relation,
+        "url": f"{hub.base}/{path}?{urlencode({PAGE: token})}",
+    }
 
 
 def follow(

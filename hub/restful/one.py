@@ -41,7 +41,7 @@ from hub.restful.visible import patient_of
 from hub.store import resources as store
 from hub.store.resources import Stored
 
-_DRAFT_DAYS = 7
+DRAFT_DAYS = 7
 
 
 def create_one(
@@ -66,7 +66,7 @@ def create_one(
     belonging = require_permit(hub, session, by, resource)
     stored = changes.create(session, by, resource, belonging, id=id)
     if not belonging.cases:
-        draft = by.at + timedelta(days=_DRAFT_DAYS)
+        draft = by.at + timedelta(days=DRAFT_DAYS)
         expires = cases.NEVER if is_own(resource) else draft
         key = (stored.type, stored.id)
         cases.keep_draft(session, key, by.actor.organisation, expires)
@@ -88,8 +88,12 @@ def update_one(
     *,
     interaction: changes.Rewriting = "update",
     is_linked: bool = False,
+    linker: Linker | None = None,
 ) -> tuple[Stored, bool]:
-    """The pipeline of one update; the second value says that it created."""
+    """The pipeline of one update; the second value says that it created.
+
+    `linker` is that of the transaction it is part of, unless it was linked already.
+    """
     kind, id = resource["resourceType"], resource["id"]
     require_interaction(by.actor, interaction, kind)
     before = store.read(session, kind, id, visible_to(by.actor))
@@ -99,7 +103,8 @@ def update_one(
     require_valid(hub.knowledge, resource)
     require_rules(hub.knowledge, resource)
     if not is_linked:
-        Linker(hub, session, by.actor, {}).link(resource, kind, is_new=False)
+        linker = linker or Linker(hub, session, by.actor, {})
+        linker.link(resource, kind, is_new=False)
     old = before.resource()
     resource = _require_change(hub, session, by, old, resource)
     patient = patient_of(session, kind, id)
@@ -125,13 +130,17 @@ def patch_one(
     before: Stored,
     operations: Any,
     expected: int | None,
+    *,
+    linker: Linker | None = None,
 ) -> Stored:
     """The pipeline of one patch of a resource that was read: an update's."""
     if before.deleted:
         raise FhirError(issue("HUB-REST-010"))
     require_unchanged(before, expected)
     after = patched(hub, before.resource(), operations)
-    stored, _ = update_one(hub, session, by, after, expected, interaction="patch")
+    stored, _ = update_one(
+        hub, session, by, after, expected, interaction="patch", linker=linker
+    )
     return stored
 
 

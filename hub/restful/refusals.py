@@ -15,13 +15,6 @@ from hub.restful.hub import Hub
 log = structlog.get_logger(__name__)
 
 _FULL = ("database or disk is full", "disk i/o error", "no space left", "disk full")
-BY_METHOD = {
-    "GET": "read",
-    "POST": "create",
-    "PUT": "update",
-    "PATCH": "patch",
-    "DELETE": "delete",
-}
 
 
 def issues_of(hub: Hub, error: Exception, request_id: str) -> tuple[Issue, ...]:

@@ -20,9 +20,11 @@ from hub.restful import answers, contents, operations, read, search, write
 from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call, require_acceptable
 from hub.restful.capability import capability_statement
-from hub.restful.history import history
+from hub.restful.coding import compressed, is_compressible, read_body
+from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
+from hub.restful.provenance import require_speakable
 from hub.restful.refusals import refused
 from hub.restful.served import SERVED
 from hub.restful.transaction import batch_or_transaction
@@ -63,6 +65,8 @@ def routes(hub: Hub) -> list[Route]:
             f"{base}{type_}{id_}/_history",
             {"GET": Way(history, "history-instance")},
         ),
+        (f"{base}{type_}/_history", {"GET": Way(history_type, "history-type")}),
+        (f"{base}/_history", {"GET": Way(history_system, "history-system")}),
         (
             f"{base}{type_}{id_}",
             {
@@ -78,6 +82,8 @@ def routes(hub: Hub) -> list[Route]:
                 "GET": Way(search.search_type, "search-type"),
                 "POST": _way(write.create),
                 "PUT": Way(write.conditional_update, "update"),
+                "PATCH": Way(write.conditional_patch, "patch"),
+                "DELETE": Way(write.conditional_delete, "delete"),
             },
         ),
         ("/intake/{mapping:str}", {"POST": Way(intake, "transaction")}),
@@ -104,15 +110,17 @@ _EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
-    limit = hub.settings.max_body_bytes
+    body, refusal = b"", None
     try:
-        body = await _body(request, limit)
+        body = await read_body(request, hub.settings.max_body_bytes)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
-    call = read_call(request, body or b"")
+    except FhirError as error:
+        refusal = answers.of_issues(error.issues, error.status)
+    call = read_call(request, body)
     method = "GET" if request.method == "HEAD" else request.method
-    if body is None:
-        answer = answers.of_issues([issue("HUB-REST-007", limit=limit)], 413)
+    if refusal is not None:
+        answer = refusal
     elif method == "OPTIONS":
         answer = Answer(204, headers={"Allow": _allow(ways, call)})
     elif _is_unknown(call):
@@ -121,6 +129,12 @@ async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
         answer = _not_allowed(ways, call)
     else:
         answer = await run_in_threadpool(_handle, hub, ways, ways[method], call)
+    return await _sent(answer, call)
+
+
+async def _sent(answer: Answer, call: Call) -> Response:
+    if is_compressible(answer, call.headers):
+        answer = await run_in_threadpool(compressed, answer)
     return answers.to_response(answer, call.request_id, call.correlation_id)
 
 
@@ -133,6 +147,7 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
         )
         if not contents.wants_native(call):
             require_acceptable(call)
+        require_speakable(call, way.interaction)
         return way.handler(hub, actor, call)
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
         issues = refused(hub, actor, way.interaction, error, call.request_id)
@@ -166,17 +181,6 @@ def _allow(ways: Ways, call: Call, but: str = "") -> str:
     return ", ".join([*found, "OPTIONS"])
 
 
-async def _body(request: Request, limit: int) -> bytes | None:
-    """The whole body; None when it exceeds the limit, counted on the stream (J6)."""
-    parts, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            return None
-        parts.append(chunk)
-    return b"".join(parts)
-
-
 def _metadata_route(hub: Hub, path: str) -> Route:
     """`GET /metadata`: no token, not audited, readable from any web page (D10)."""
     body = answers.of_json(capability_statement(hub, dates.instant(dates.now()))).body
@@ -195,6 +199,6 @@ def _metadata_route(hub: Hub, path: str) -> Route:
         elif request.method not in ("GET", "HEAD"):
             refusal = answers.of_issues([issue("HUB-REST-004")], 405)
             answer = Answer(405, refusal.body, allow)
-        return answers.to_response(answer, call.request_id, call.correlation_id)
+        return await _sent(answer, call)
 
     return Route(path, endpoint, methods=_EVERY, name="capabilities")

@@ -18,10 +18,17 @@ Interaction = Literal[
     "patch",
     "delete",
     "history-instance",
+    "history-type",
     "search-type",
 ]
 
-_READ: tuple[Interaction, ...] = ("read", "vread", "history-instance", "search-type")
+_READ: tuple[Interaction, ...] = (
+    "read",
+    "vread",
+    "history-instance",
+    "history-type",
+    "search-type",
+)
 _WRITE: tuple[Interaction, ...] = (*_READ, "create", "update", "patch")
 _ALL: tuple[Interaction, ...] = (*_WRITE, "delete")
 # A document is immutable once assembled (R4 documents.html): another is a new one. A
@@ -84,6 +91,7 @@ LETTERS: dict[Interaction, Literal["c", "r", "u", "d", "s"]] = {
     "update": "u",
     "patch": "u",
     "delete": "d",
+    "history-type": "s",
     "search-type": "s",
 }
 

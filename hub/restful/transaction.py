@@ -26,18 +26,12 @@ from hub.restful.call import (
     require_parameters,
 )
 from hub.restful.checks import form_issues, require_valid
+from hub.restful.history import require_system
 from hub.restful.hub import Hub
-from hub.restful.refusals import BY_METHOD, refused
-from hub.restful.served import SERVED, Interaction
+from hub.restful.refusals import refused
+from hub.restful.served import SERVED
 from hub.restful.single import Done, run_alone
 from hub.restful.whole import Whole
-
-_INTERACTIONS: dict[str, Interaction] = {
-    "POST": "create",
-    "PUT": "update",
-    "PATCH": "patch",
-    "DELETE": "delete",
-}
 
 
 def batch_or_transaction(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -134,9 +128,7 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
                 done = run_alone(hub, session, By(actor), entry)
             results.append(_response_entry(entry, done, call.prefers))
         except Exception as error:  # noqa: BLE001 - the others were stored already
-            act = BY_METHOD[entry.method]
-            if act == "read" and entry.id is None:
-                act = "search-type"
+            act = entry.interaction
             results.append(_failed(refused(hub, actor, act, error, call.request_id)))
     _committed(hub, entries)
     return _response("batch-response", results)
@@ -144,16 +136,18 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
 
 def _require_known(entry: Entry) -> None:
     """A transaction with a route that does not exist is malformed (F13)."""
-    if entry.type not in SERVED:
+    if entry.type not in SERVED and entry.interaction != "history-system":
         raise FhirError(issue("HUB-REST-014", f"{entry.path}.request.url"))
 
 
 def _require_scope(actor: Actor, entry: Entry) -> None:
-    if entry.method == "GET":
-        require_interaction(actor, "read" if entry.id else "search-type", entry.type)
+    interaction = entry.interaction
+    if interaction == "history-system":
+        require_system(actor)
         return
-    require_interaction(actor, _INTERACTIONS[entry.method], entry.type)
-    if entry.if_none_exist is not None or entry.query is not None:
+    require_interaction(actor, interaction, entry.type)
+    is_conditional = not entry.is_read and entry.query is not None
+    if entry.if_none_exist is not None or is_conditional:
         require_interaction(actor, "search-type", entry.type)
 
 
@@ -177,13 +171,19 @@ def _response_entry(entry: Entry, done: Done, prefers: str | None) -> dict[str, 
         response["lastModified"] = dates.instant(stored.last_updated)
     if done.note is not None:
         response["outcome"] = operation_outcome([done.note])
-    elif prefers == "OperationOutcome" and entry.method != "GET":
-        told = issue("HUB-REST-027", severity="information")
+    elif prefers == "OperationOutcome" and not entry.is_read:
+        id = "HUB-REST-049" if entry.method == "DELETE" else "HUB-REST-027"
+        told = issue(id, severity="information")
         response["outcome"] = operation_outcome([told])
     answered: dict[str, Any] = {"response": response}
     if done.answer is not None and done.answer.body:
         answered["resource"] = answers.embedded(done.answer.body)
-    elif prefers == "representation" and done.stored and done.stored.body:
+    elif (
+        prefers == "representation"
+        and not entry.is_read
+        and done.stored
+        and done.stored.body
+    ):
         answered["resource"] = answers.embedded(done.stored.body)
     return answered
 

@@ -1,5 +1,7 @@
 """One resource as an actor may see it, and the audit row of its reading."""
 
+from urllib.parse import urlencode
+
 from hub import audit
 from hub.actor import Actor
 from hub.database import Session
@@ -7,6 +9,7 @@ from hub.disclosure import cases
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
+from hub.fhir.search import Query
 from hub.store import resources as store
 from hub.store.resources import Stored
 
@@ -14,6 +17,16 @@ from hub.store.resources import Stored
 def require_visible(session: Session, actor: Actor, type: str, id: str) -> Stored:
     """The stored resource if the actor may see it; else 404, as for an unknown id."""
     stored = store.read(session, type, id, visible_to(actor))
+    if stored is None:
+        raise FhirError(issue("HUB-REST-001"))
+    return stored
+
+
+def require_version(
+    session: Session, actor: Actor, type: str, id: str, version: int
+) -> Stored:
+    """That version if the actor may see the resource; else 404."""
+    stored = store.vread(session, type, id, version, visible_to(actor))
     if stored is None:
         raise FhirError(issue("HUB-REST-001"))
     return stored
@@ -40,3 +53,11 @@ def record_read(
         patients=[f"Patient/{patient}"] if patient else [],
         at=dates.now(),
     )
+
+
+def record_unmatched(
+    session: Session, actor: Actor, interaction: str, type: str, query: Query
+) -> None:
+    """One AuditEvent of a conditional act that found nothing to act on (F17)."""
+    asked = f"{type}?{urlencode(query.understood)}"
+    audit.record(session, actor, interaction, query=asked, at=dates.now())

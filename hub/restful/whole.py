@@ -24,13 +24,13 @@ from hub.restful.linking import Linker
 from hub.restful.members import MEMBERSHIPS, require_members
 from hub.restful.one import create_one
 from hub.restful.people import require_one_person
-from hub.restful.single import CREATED, OK, Done, run_alone
+from hub.restful.single import CREATED, NO_CONTENT, OK, Done, run_alone, target
 from hub.restful.visible import record_read
 from hub.store import resources as store
 from hub.store.resources import Stored
 from hub.store.visibility import hub_sees_all
 
-_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
+_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _REUSED = ("Patient", "RelatedPerson")
 
 
@@ -38,9 +38,9 @@ class Whole:
     """One transaction over shared state.
 
     `ids` are those of new resources, `found` the existing ones that entries matched,
-    both by entry index. After `run`, `known` is the answer to give when all of this
-    was submitted before, and `made` the new ServiceRequest of a referral that its
-    sender names by If-None-Exist.
+    both by entry index; `unmatched` the conditional deletes of nothing. After `run`,
+    `known` is the answer to give when all of this was submitted before, and `made` the
+    new ServiceRequest of a referral that its sender names by If-None-Exist.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class Whole:
         self.hub, self.session, self.by, self.entries = hub, session, by, entries
         self.ids: dict[int, str] = {}
         self.found: dict[int, Stored] = {}
+        self.unmatched: set[int] = set()
+        self.linker = Linker(hub, session, by.actor, {}, is_transaction=True)
         self.known: bytes | None = None
         self.made: str | None = None
 
@@ -102,7 +104,9 @@ class Whole:
                 self._match_post(entry, seen)
             elif entry.method == "PUT" and entry.id is None:
                 self._match_put(entry, seen)
-            if entry.method in ("PUT", "PATCH", "DELETE"):
+            elif entry.method in ("PATCH", "DELETE") and entry.id is None:
+                self._match_change(entry, seen)
+            if entry.method in ("PUT", "PATCH", "DELETE") and entry.id is not None:
                 _once(seen, f"{entry.type}/{entry.id}", entry)
 
     def _match_post(self, entry: Entry, seen: set[object]) -> None:
@@ -136,19 +140,33 @@ class Whole:
         else:
             entry.id = resource["id"] = found.id
 
+    def _match_change(self, entry: Entry, seen: set[object]) -> None:
+        """A conditional patch or delete is about what matches before anything is done.
+
+        R4 http.html#trules: if it met another entry in one resource, all would fail.
+        """
+        query = frozenset(query_pairs(entry))
+        _once(seen, (entry.type, query), entry)
+        found = target(self.hub, self.session, self.by, entry)
+        if found is None:
+            self.unmatched.add(entry.index)
+        else:
+            entry.id = found.id
+
     def _link(self) -> None:
         urls = {
             entry.full_url: self._reference(entry)
             for entry in self.entries
             if entry.full_url and entry.method in ("POST", "PUT")
         }
-        linker = Linker(
+        self.linker = Linker(
             self.hub, self.session, self.by.actor, urls, is_transaction=True
         )
         for entry in self.entries:
             if entry.method in ("POST", "PUT") and entry.index not in self.found:
                 path, is_new = f"{entry.path}.resource", entry.method == "POST"
-                linker.link(entry.body, path, is_new=is_new)
+                root = entry.root
+                self.linker.link(entry.body, path, is_new=is_new, root=root)
 
     def _reference(self, entry: Entry) -> str:
         if entry.index in self.found:
@@ -279,15 +297,16 @@ class Whole:
     def _answer_reads(self, done: dict[int, Done]) -> dict[int, Done]:
         """A referral may be read back in its own Bundle, and nothing else changed."""
         for entry in self.entries:
-            if entry.method not in ("POST", "GET"):
+            if entry.method != "POST" and not entry.is_read:
                 raise FhirError(issue("HUB-REST-014", f"{entry.path}.request.method"))
-            if entry.method == "GET":
+            if entry.is_read:
                 done[entry.index] = run_alone(self.hub, self.session, self.by, entry)
         self._require_members(done)
         return done
 
     def _write_all(self) -> dict[int, Done]:
         done = {index: Done(OK, stored) for index, stored in self.found.items()}
+        done |= {index: Done(NO_CONTENT) for index in self.unmatched}
         for entry in sorted(self.entries, key=lambda e: _ORDER[e.method]):
             if entry.index not in done:
                 entry.if_none_exist = None  # matched nothing above
@@ -297,7 +316,7 @@ class Whole:
                     self.by,
                     entry,
                     self.ids.get(entry.index),
-                    is_linked=True,
+                    linker=self.linker,
                 )
         self._require_members(done)
         return done

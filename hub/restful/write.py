@@ -3,17 +3,16 @@
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
-from hub.fhir.json import Resource, decode, decode_value
+from hub.fhir.json import Resource, decode
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.fhir.search import TRANSPORT
 from hub.referrals import withdraw
 from hub.restful import answers, contents, replay
-from hub.restful.answers import JSON_PATCH, Answer
+from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     require_interaction,
     require_json,
-    require_media,
     require_parameters,
 )
 from hub.restful.conditional import criteria, find_one, header_criteria
@@ -25,14 +24,16 @@ from hub.restful.one import (
     require_unchanged,
     update_one,
 )
-from hub.restful.visible import record_read, require_visible
+from hub.restful.patching import read_patch
+from hub.restful.provenance import keep_provenance, read_provenance
+from hub.restful.visible import record_read, record_unmatched, require_visible
 from hub.store.resources import Stored
 
 
 def create(hub: Hub, actor: Actor, call: Call) -> Answer:
     """POST /T, conditional with If-None-Exist."""
     require_interaction(actor, "create", call.resource_type)
-    resource = _body(hub, call)
+    resource, spoken = _body(hub, call), read_provenance(hub, call)
     if any(name not in TRANSPORT for name, _ in call.query):
         # `POST /T?identifier=` meant as a condition would duplicate (rest.md §8).
         raise FhirError(issue("HUB-REST-014"))
@@ -52,6 +53,7 @@ def create(hub: Hub, actor: Actor, call: Call) -> Answer:
                 record_read(session, actor, "read", found)
                 return answers.written(found, 200, hub.base, call.prefers)
         stored = create_one(hub, session, by, resource)
+        keep_provenance(hub, session, by, spoken, stored)
         replay.keep_created(session, actor, key, call.body, stored, by.at)
         told = _told(session, call, stored)
     _committed(hub, stored)
@@ -62,11 +64,13 @@ def update(hub: Hub, actor: Actor, call: Call) -> Answer:
     """PUT /T/id."""
     require_interaction(actor, "update", call.resource_type)
     require_parameters(call)
-    resource = _body(hub, call)
+    resource, spoken = _body(hub, call), read_provenance(hub, call)
     if resource.get("id") != call.id:
         raise FhirError(issue("HUB-REST-011", f"{call.resource_type}.id"))
     with hub.database.transaction() as session:
-        stored, created = update_one(hub, session, By(actor), resource, call.if_match)
+        by = By(actor)
+        stored, created = update_one(hub, session, by, resource, call.if_match)
+        keep_provenance(hub, session, by, spoken, stored)
         told = _told(session, call, stored)
     _committed(hub, stored)
     status = 201 if created else 200
@@ -76,7 +80,7 @@ def update(hub: Hub, actor: Actor, call: Call) -> Answer:
 def conditional_update(hub: Hub, actor: Actor, call: Call) -> Answer:
     """PUT /T?query: none matches, create; one, update; more, 412 (F6)."""
     require_interaction(actor, "update", call.resource_type)
-    resource = _body(hub, call)
+    resource, spoken = _body(hub, call), read_provenance(hub, call)
     query = criteria(hub, actor, call.resource_type, call.query)
     with hub.database.transaction() as session:
         by = By(actor)
@@ -89,23 +93,61 @@ def conditional_update(hub: Hub, actor: Actor, call: Call) -> Answer:
         else:
             resource["id"] = found.id
             stored, _ = update_one(hub, session, by, resource, call.if_match)
+        keep_provenance(hub, session, by, spoken, stored)
+        told = _told(session, call, stored)
     _committed(hub, stored)
-    return answers.written(stored, 200 if found else 201, hub.base, call.prefers)
+    status = 200 if found else 201
+    return answers.written(stored, status, hub.base, call.prefers, told)
 
 
 def patch(hub: Hub, actor: Actor, call: Call) -> Answer:
-    """PATCH /T/id with JSON Patch; the result is judged like an update."""
+    """PATCH /T/id; the result is judged like an update."""
     require_interaction(actor, "patch", call.resource_type)
     require_parameters(call)
-    require_media(call, (JSON_PATCH,), "HUB-REST-028")
-    operations = decode_value(call.body, hub.settings.max_depth)
+    operations, spoken = read_patch(hub, call), read_provenance(hub, call)
     with hub.database.transaction() as session:
         before = require_visible(session, actor, call.resource_type, call.id)
         by = By(actor)
         stored = patch_one(hub, session, by, before, operations, call.if_match)
+        keep_provenance(hub, session, by, spoken, stored)
         told = _told(session, call, stored)
     _committed(hub, stored)
     return answers.written(stored, 200, hub.base, call.prefers, told)
+
+
+def conditional_patch(hub: Hub, actor: Actor, call: Call) -> Answer:
+    """PATCH /T?query: one match, or 404 and 412 (R4 http.html#patch)."""
+    require_interaction(actor, "patch", call.resource_type)
+    operations, spoken = read_patch(hub, call), read_provenance(hub, call)
+    query = criteria(hub, actor, call.resource_type, call.query)
+    with hub.database.transaction() as session:
+        before = find_one(session, actor, call.resource_type, query)
+        if before is None:
+            raise FhirError(issue("HUB-REST-001"))
+        by = By(actor)
+        stored = patch_one(hub, session, by, before, operations, call.if_match)
+        keep_provenance(hub, session, by, spoken, stored)
+        told = _told(session, call, stored)
+    _committed(hub, stored)
+    return answers.written(stored, 200, hub.base, call.prefers, told)
+
+
+def conditional_delete(hub: Hub, actor: Actor, call: Call) -> Answer:
+    """DELETE /T?query: one match or none, 204; more, 412.
+
+    R4 http.html#delete: without a match an ordinary delete of what is not there,
+    which succeeds. So hidden and absent stay alike, too.
+    """
+    require_interaction(actor, "delete", call.resource_type)
+    query = criteria(hub, actor, call.resource_type, call.query)
+    with hub.database.transaction() as session:
+        before = find_one(session, actor, call.resource_type, query)
+        if before is None:
+            record_unmatched(session, actor, "delete", call.resource_type, query)
+        else:
+            require_unchanged(before, call.if_match)
+            delete_one(hub, session, By(actor), before)
+    return answers.deleted(call.prefers)
 
 
 def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
@@ -117,7 +159,7 @@ def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
         if not before.deleted:
             require_unchanged(before, call.if_match)
         delete_one(hub, session, By(actor), before)
-    return Answer(204)
+    return answers.deleted(call.prefers)
 
 
 def _body(hub: Hub, call: Call) -> Resource:

@@ -1,12 +1,13 @@
 """History: every version, newest first, of one resource, a type or all."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Subquery,
     Table,
     and_,
     func,
@@ -27,27 +28,33 @@ Position = tuple[int, str, str, int]  # last_updated in microseconds, type, id, 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A page: `total` counts every visible version, `next` continues after it."""
+    """A page: `total` counts every visible version.
+
+    `next` continues with older versions after it, `previous` with newer ones before.
+    """
 
     entries: list[Stored]
     total: int
     next: Position | None
+    previous: Position | None = None
 
 
 def history(
     session: Session,
-    resource_type: str | None,
+    resource_type: str | Collection[str] | None,
     id: str | None,
     visible: Visible,
     *,
     since: datetime | None = None,
     count: int = 50,
     after: Position | None = None,
+    before: Position | None = None,
 ) -> History:
     """A page of at most `count` versions, newest first.
 
-    Without `id` the history of the type, without both of everything. `since` keeps
-    versions made at or after it. `after` is the `next` of the page before. A
+    Without `id` the history of the type, or of several; without both of everything.
+    `since` keeps versions made at or after it. `after` is the `next` of a page,
+    `before` the `previous` of one: walking back shows the pages of the way forth. A
     version is told by `Stored.method`: POST, PUT or DELETE.
     """
     flush(session)
@@ -56,13 +63,38 @@ def history(
         for table in (current, former)
     ]
     total = sum(_count(session, table, where) for table, where in branches)
-    newest = [_newest(table, where, after, count + 1) for table, where in branches]
-    both = union_all(*(select(rows) for rows in newest)).subquery("versions")
-    page = select(both).order_by(*_descending(both)).limit(count + 1)
-    rows = session.execute(page).all()
-    entries = [from_row(row) for row in rows[:count]]
-    last = entries[-1] if len(rows) > count and entries else None
-    return History(entries, total, _position(last) if last else None)
+    beyond = _newer if before else _older
+    order = _ascending if before else _descending
+    start = before or after
+    parts = []
+    for table, where in branches:
+        # Each table by its own index first: the union would be sorted in full.
+        rest = [beyond(table, start)] if start else []
+        part = select(*columns(table)).where(*where, *rest)
+        parts.append(part.order_by(*order(table)).limit(count + 1).subquery())
+    both = union_all(*(select(part) for part in parts)).subquery("versions")
+    page = select(both).order_by(*order(both)).limit(count + 1)
+    found = [from_row(row) for row in session.execute(page)]
+    return _page(found, count, total, after, before)
+
+
+def _page(
+    found: list[Stored],
+    count: int,
+    total: int,
+    after: Position | None,
+    before: Position | None,
+) -> History:
+    """Cut the row too many, which only says that there is more in this direction."""
+    has_more = len(found) > count
+    entries = found[:count]
+    if before:
+        entries.reverse()
+    if not entries:
+        return History([], total, None)
+    older = _position(entries[-1]) if before or has_more else None
+    newer = _position(entries[0]) if after or (before and has_more) else None
+    return History(entries, total, older, newer)
 
 
 def _count(session: Session, rows: Table, where: list[ColumnElement[bool]]) -> int:
@@ -70,21 +102,17 @@ def _count(session: Session, rows: Table, where: list[ColumnElement[bool]]) -> i
     return int(session.execute(counted).scalar_one())
 
 
-def _newest(
-    rows: Table, where: list[ColumnElement[bool]], after: Position | None, limit: int
-) -> Subquery:
-    # Each table by its own index first: the union of both would be sorted in full.
-    behind = [_older(rows, after)] if after else []
-    newest = select(*columns(rows)).where(*where, *behind)
-    return newest.order_by(*_descending(rows)).limit(limit).subquery()
-
-
 def _of(
-    rows: FromClause, resource_type: str | None, id: str | None, since: datetime | None
+    rows: FromClause,
+    resource_type: str | Collection[str] | None,
+    id: str | None,
+    since: datetime | None,
 ) -> list[ColumnElement[bool]]:
     conditions = []
-    if resource_type is not None:
+    if isinstance(resource_type, str):
         conditions.append(rows.c.type == resource_type)
+    elif resource_type is not None:
+        conditions.append(rows.c.type.in_(sorted(resource_type)))
     if id is not None:
         conditions.append(rows.c.id == id)
     if since is not None:
@@ -93,8 +121,16 @@ def _of(
 
 
 def _descending(rows: FromClause) -> list[ColumnElement[object]]:
+    return [column.desc() for column in _keys(rows)]
+
+
+def _ascending(rows: FromClause) -> list[ColumnElement[object]]:
+    return [column.asc() for column in _keys(rows)]
+
+
+def _keys(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
     c = rows.c
-    return [column.desc() for column in (c.last_updated, c.type, c.id, c.version)]
+    return (c.last_updated, c.type, c.id, c.version)
 
 
 def _older(rows: FromClause, position: Position) -> ColumnElement[bool]:
@@ -108,6 +144,18 @@ def _older(rows: FromClause, position: Position) -> ColumnElement[bool]:
     )
     # The first condition is what an index can be entered by.
     return and_(c.last_updated <= moment, or_(c.last_updated < moment, before))
+
+
+def _newer(rows: FromClause, position: Position) -> ColumnElement[bool]:
+    moment, type_, id_, version = position
+    c = rows.c
+    same = and_(c.type == type_, c.id == id_)
+    behind = or_(
+        c.type > type_,
+        and_(c.type == type_, c.id > id_),
+        and_(same, c.version > version),
+    )
+    return and_(c.last_updated >= moment, or_(c.last_updated > moment, behind))
 
 
 def _position(stored: Stored) -> Position:

@@ -29,6 +29,8 @@ ROUTES = [
     ("POST", "/Patient/_search"),
     ("GET", "/Patient/x/_history/1"),
     ("GET", "/Patient/x/_history"),
+    ("GET", "/Patient/_history"),
+    ("GET", "/_history"),
     ("GET", "/Patient/x"),
     ("HEAD", "/Patient/x"),
     ("PUT", "/Patient/x"),
@@ -37,6 +39,8 @@ ROUTES = [
     ("GET", "/Patient"),
     ("POST", "/Patient"),
     ("PUT", "/Patient?identifier=a"),
+    ("PATCH", "/Patient?identifier=a"),
+    ("DELETE", "/Patient?identifier=a"),
     ("GET", "/AuditEvent"),
     ("GET", "/AuditEvent/x"),
     ("POST", "/intake/yoshiki1"),
@@ -92,13 +96,19 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
         ("GET", "/Patient/x", b"", {}),
         ("GET", "/Patient/x/_history/1", b"", {}),
         ("GET", "/Patient/x/_history", b"", {}),
+        ("GET", "/Patient/_history", b"", {}),
+        ("GET", "/_history", b"", {}),
         ("GET", "/Patient", b"", {}),
         ("POST", "/Patient/_search", b"", FORM),
         ("POST", "/Patient", BODY, {}),
         ("PUT", "/Patient/x", BODY, {}),
         ("PUT", "/Patient?identifier=a", BODY, {}),
         ("PATCH", "/Patient/x", b"[]", PATCH),
+        ("PATCH", "/Patient?identifier=a", b"[]", PATCH),
         ("DELETE", "/Patient/x", b"", {}),
+        ("DELETE", "/Patient?identifier=a", b"", {}),
+        ("POST", "", json.dumps(a_bundle(get("_history"))).encode(), {}),
+        ("POST", "", json.dumps(a_bundle(get("Patient/_history"))).encode(), {}),
         ("POST", "", json.dumps(a_bundle(get("Patient/x"))).encode(), {}),
         ("GET", "/AuditEvent", b"", {}),
         ("GET", "/AuditEvent/x", b"", {}),
@@ -130,6 +140,7 @@ def test_RS8_one_letter_opens_its_interactions_and_no_other(hub, letter):
         ],
         "s": [
             caller.get("/Patient"),
+            caller.get("/Patient/_history"),
             caller.request("POST", "/Patient/_search", headers=FORM),
         ],
         "c": [caller.post("/Patient", a_patient())],
@@ -207,6 +218,13 @@ def _requests(caller, kind, id):
     yield caller.post("", a_bundle(get(f"{kind}/{id}")))
     yield caller.post("", a_bundle(get(f"{kind}/{id}"), type="batch"))
     yield caller.get(f"/{kind}?_id={id}")
+    yield caller.post("", a_bundle(get(f"{kind}/{id}/_history"), type="batch"))
+    yield caller.post("", a_bundle(get(f"{kind}/{id}/_history/1"), type="batch"))
+    by_condition = f"/{kind}?_id={id}"
+    tag = {**PATCH, "If-Match": "9"}
+    yield caller.request("PATCH", by_condition, content=patch, headers=tag)
+    yield caller.request("DELETE", by_condition, headers={"If-Match": "9"})
+    yield caller.request("DELETE", by_condition)
     yield caller.get(f"/EpisodeOfCare/{id}/$explain-access")
 
 

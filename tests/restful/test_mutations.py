@@ -24,6 +24,8 @@ from tests.restful.build import (
     submit,
     urn,
 )
+from tests.restful.patches import add, insert, move, part, patch, replace
+from tests.restful.patches import delete as delete_at
 
 # Values that are JSON and yet not what an element holds.
 ODD: list[Any] = [
@@ -279,6 +281,36 @@ def test_any_patch_is_answered_without_a_500(hub, source, operations):
         headers=header,
     )
     assert answer.status_code < 500, answer.text
+    assert source.get(f"/{made['ServiceRequest']}").status_code == 200
+
+
+@given(chance=st.randoms(use_true_random=False))
+@BEARINGS
+def test_any_patch_by_path_is_answered_without_a_500(hub, source, chance):
+    made = _once(hub, source)
+    good = patch(
+        add("ServiceRequest", "note", valueAnnotation={"text": "x"}),
+        insert("ServiceRequest.note", 0, valueAnnotation={"text": "y"}),
+        move("ServiceRequest.note", 0, 1),
+        replace("ServiceRequest.note[0].text", valueMarkdown="z"),
+        add("ServiceRequest", "extension", part=[part("url", valueUri="x")]),
+        delete_at("ServiceRequest.note.where(text = 'y')"),
+    )
+    parameters = _mutate(chance, good)
+    version = source.read(f"/{made['ServiceRequest']}")["meta"]["versionId"]
+    answer = source.request(
+        "PATCH",
+        f"/{made['ServiceRequest']}",
+        content=json.dumps(parameters).encode(),
+        headers={"If-Match": version},
+    )
+    assert answer.status_code < 500, answer.text
+    url = {"method": "PATCH", "url": made["ServiceRequest"]}
+    entry = {"resource": parameters, "request": url}
+    for kind in ("batch", "transaction"):
+        answer = source.post("", a_bundle(entry, type=kind))
+        assert answer.status_code < 500, answer.text
+        assert '"status":"5' not in answer.text
     assert source.get(f"/{made['ServiceRequest']}").status_code == 200
 
 

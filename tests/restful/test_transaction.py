@@ -562,11 +562,12 @@ def test_prefer_in_a_transaction(author):
     "binary",
     [
         {"resourceType": "Binary", "contentType": "application/json", "data": "W10="},
-        {"resourceType": "Parameters"},
+        {"resourceType": "Parameters", "parameter": [{"name": "x"}]},
+        {"resourceType": "Patient"},
         {"resourceType": "Binary", "contentType": "application/json-patch+json"},
     ],
 )
-def test_a_patch_entry_is_a_binary_of_json_patch(author, binary):
+def test_a_patch_entry_is_a_json_patch_or_a_path_patch(author, binary):
     made = author.post("/Patient", a_patient()).json()
     request = {"method": "PATCH", "url": f"Patient/{made['id']}"}
     answer = author.post("", a_bundle({"resource": binary, "request": request}))

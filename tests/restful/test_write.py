@@ -440,13 +440,6 @@ def test_F6_a_task_found_by_a_query_needs_if_match_too(source, centre):
     assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_conditional_patch_and_delete_are_405(author, method):
-    answer = author.request(method, "/Patient?identifier=a", headers=PATCH)
-    assert refusal(answer) == (405, "HUB-REST-004")
-    assert answer.headers["Allow"] == "GET, POST, PUT, HEAD, OPTIONS"
-
-
 # PATCH.
 
 
@@ -516,7 +509,7 @@ def test_F10_a_stale_patch_changes_nothing(author):
 
 @pytest.mark.parametrize(
     "media",
-    ["application/json", "application/fhir+json", "application/merge-patch+json", ""],
+    ["application/json", "application/merge-patch+json", "text/plain", ""],
 )
 def test_F10_another_media_type_is_415_and_names_the_right_one(author, media):
     made = author.post("/ServiceRequest", _request()).json()
@@ -524,8 +517,9 @@ def test_F10_another_media_type_is_415_and_names_the_right_one(author, media):
     header = {"Content-Type": media}
     answer = author.request("PATCH", path, content=b"[]", headers=header)
     assert refusal(answer) == (415, "HUB-REST-028")
-    assert "application/json-patch+json" in answer.text
-    assert answer.headers["Accept-Patch"] == "application/json-patch+json"
+    accepted = "application/json-patch+json, application/fhir+json"
+    assert answer.headers["Accept-Patch"] == accepted
+    assert all(media in answer.text for media in accepted.split(", "))
 
 
 def test_F10_the_charset_may_be_named(author):
