@@ -94,7 +94,15 @@ class Has:
     criterion: "Criterion"
 
 
-Criterion = Match | Chain | Has
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The resource is in the compartment of `type`/`id` (R4 compartmentdefinition)."""
+
+    type: str
+    id: str
+
+
+Criterion = Match | Chain | Has | Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +158,12 @@ def parse(
     base_url: str = "",
     lenient: bool = False,
     value_sets: ValueSets = lambda _url: None,
+    within: Member | None = None,
+    every: tuple[str, ...] = (),
 ) -> Query:
     """Understand a search on one type, or on `_type=` when `resource_type` is "".
+
+    `every` are the types meant when no `_type` is given; `within` is a compartment.
 
     `declared` is {type: {code: Parameter}}; `base_url` is the hub's own FHIR base,
     without which own absolute references look foreign; `value_sets` is what `:in`
@@ -159,9 +171,9 @@ def parse(
     `lenient`), -002 (malformed value), -003 and -004 (not supported) and others of
     that file, all 400.
     """
-    types, rest = _types(resource_type, pairs, declared)
+    types, rest = _types(resource_type, pairs, declared, every)
     reader = _Reader(types, declared, base_url, value_sets)
-    query = Query(types=types)
+    query = Query(types=types, criteria=(within,) if within else ())
     for position, (name, text) in rest:
         if name in TRANSPORT:
             continue
@@ -174,7 +186,7 @@ def parse(
         else:
             query = replace(query, understood=(*query.understood, (name, text)))
     _require_bounded(query)
-    if not resource_type:
+    if not resource_type and types != every:
         listed = (("_type", ",".join(types)),)
         query = replace(query, understood=listed + query.understood)
     return query
@@ -239,12 +251,14 @@ def _refuse(number: str, /, **fields: Any) -> NoReturn:
 
 
 def _types(
-    resource_type: str, pairs: Pairs, declared: Declared
+    resource_type: str, pairs: Pairs, declared: Declared, every: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[tuple[int, tuple[str, str]]]]:
     numbered = list(enumerate(pairs, 1))
     if resource_type:
         return (resource_type,), numbered
     named = [text for name, text in pairs if name == "_type"]
+    if every and not named:
+        return every, numbered
     types = tuple(dict.fromkeys(t for text in named for t in text.split(",")))
     if not types or not all(name in declared for name in types):
         _refuse("008", parameter="_type")
@@ -263,7 +277,7 @@ def _weight(criterion: Criterion) -> int:
         return sum(_weight(c) for _type, c in criterion.branches)
     if isinstance(criterion, Has):
         return 1 + _weight(criterion.criterion)
-    return len(criterion.values)
+    return 1 if isinstance(criterion, Member) else len(criterion.values)
 
 
 def _codes(criterion: Criterion) -> int:
@@ -271,6 +285,8 @@ def _codes(criterion: Criterion) -> int:
         return sum(_codes(c) for _type, c in criterion.branches)
     if isinstance(criterion, Has):
         return _codes(criterion.criterion)
+    if isinstance(criterion, Member):
+        return 0
     return sum(v.size for v in criterion.values if isinstance(v, values.Codes))
 
 

@@ -131,11 +131,12 @@ class UnsupportedError(Exception):
 
 
 class Definitions:
-    """StructureDefinitions, ValueSets and SearchParameters of a FHIR package."""
+    """StructureDefinitions, ValueSets, SearchParameters, CompartmentDefinitions."""
 
     def __init__(self, package: Path) -> None:
         self.elements: dict[str, Element] = {}
         self.value_sets: dict[str, Any] = {}
+        self.compartments: dict[str, dict[str, Any]] = {}
         self.parameters: list[dict[str, Any]] = list(MORE)
         for resource in _resources(package):
             self._add(resource)
@@ -145,6 +146,8 @@ class Definitions:
         kind = resource["resourceType"]
         if kind == "SearchParameter" and resource["id"].count("-"):
             self.parameters.append(resource)
+        elif kind == "CompartmentDefinition" and resource["id"] != "example":
+            self.compartments[resource["code"]] = resource
         elif kind == "ValueSet":
             self.value_sets[resource["url"]] = resource
         elif kind == "StructureDefinition" and resource.get("derivation") != (
@@ -176,7 +179,9 @@ class Definitions:
 
 
 def _resources(package: Path) -> Iterator[dict[str, Any]]:
-    wanted = re.compile(r"package/(SearchParameter|StructureDefinition|ValueSet)-")
+    wanted = re.compile(
+        r"package/(SearchParameter|StructureDefinition|ValueSet|CompartmentDefinition)-"
+    )
     with tarfile.open(package) as archive:
         for member in archive:
             stream = archive.extractfile(member) if wanted.match(member.name) else None
@@ -185,7 +190,8 @@ def _resources(package: Path) -> Iterator[dict[str, Any]]:
 
 
 def build(definitions: Definitions) -> dict[str, Any]:
-    """`{"parameters": {type: [row]}, "unsupported": {type: [code]}}`, both sorted.
+    """`{"parameters": {type: [row]}, "unsupported": {type: [code]}}`, both sorted,
+    and `"compartments": {compartment: {type: [code]}}`, the types of which are in it.
 
     A row has `code`, `type`, `targets` (reference only; `*` = any), `components`
     (composite only; `code` and `type` of each) and `paths`: a list of
@@ -210,6 +216,19 @@ def build(definitions: Definitions) -> dict[str, Any]:
             for name, rows in parameters.items()
         },
         "unsupported": {k: sorted(set(v)) for k, v in unsupported.items() if v},
+        "compartments": {
+            name: _compartment(found)
+            for name, found in sorted(definitions.compartments.items())
+        },
+    }
+
+
+def _compartment(definition: dict[str, Any]) -> dict[str, list[str]]:
+    """By which parameters a type is in the compartment; `{def}` is the type itself."""
+    return {
+        row["code"]: [code for code in row["param"] if code != "{def}"]
+        for row in definition["resource"]
+        if row["code"] in TYPES and "param" in row
     }
 
 
@@ -451,12 +470,12 @@ def main(package: Path, output: Path = OUTPUT) -> None:
         + "\n ]"
         for name, rows in table["parameters"].items()
     ]
-    unsupported = json.dumps(table["unsupported"], indent=1)
-    parameters = ",\n".join(lines)
-    output.write_text(
-        f'{{"parameters": {{\n{parameters}\n}},\n"unsupported": {unsupported}}}\n',
-        "utf-8",
+    others = ",\n".join(
+        f'"{name}": {json.dumps(table[name], indent=1)}'
+        for name in ("unsupported", "compartments")
     )
+    parameters = ",\n".join(lines)
+    output.write_text(f'{{"parameters": {{\n{parameters}\n}},\n{others}}}\n', "utf-8")
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 
 from hub.fhir import search_values as values
-from hub.fhir.search import Chain, Criterion, Has, Match
+from hub.fhir.search import Chain, Criterion, Has, Match, Member
 from hub.store import tables
 from hub.store.composites import composite_matches
 from hub.store.matching import Condition, any_of, either
-from hub.store.parameters import Definition, bounded, definitions
+from hub.store.parameters import Definition, bounded, compartments, definitions
 from hub.store.visibility import Visible
 
 # What a criterion likely finds, least first: by parameter, by its type, or a chain.
@@ -86,6 +86,8 @@ def condition(
         return _chain(rows, types, criterion, visible)
     if isinstance(criterion, Has):
         return _has(rows, types, criterion, visible)
+    if isinstance(criterion, Member):
+        return _member(rows, types, criterion)
     if criterion.parameter.code == "_id":
         return _id(rows, criterion)
     if criterion.parameter.code == "_lastUpdated":
@@ -158,6 +160,31 @@ def _has(
             for name in types
         )
     )
+
+
+def _member(rows: FromClause, types: tuple[str, ...], member: Member) -> Condition:
+    """In a compartment: by a reference of its own, or as what the compartment is of.
+
+    Whether that is visible, or exists, plays no part: only the row's own words count.
+    """
+    ways = compartments()[member.type]
+    link = tables.reference.alias()
+    pointing = select(link.c.key).where(
+        link.c.parameter.in_(
+            [
+                definitions()[name][code].number
+                for name in types
+                for code in ways.get(name, ())
+            ]
+        ),
+        link.c.target_type == member.type,
+        link.c.target_id == member.id,
+    )
+    if member.type not in types:
+        return rows.c.key.in_(pointing)
+    own = tables.resource.alias()
+    itself = select(own.c.key).where(own.c.type == member.type, own.c.id == member.id)
+    return rows.c.key.in_(union_all(pointing, itself))
 
 
 def _id(rows: FromClause, match: Match) -> Condition:

@@ -47,6 +47,12 @@ def declared() -> Declared:
     }
 
 
+def compartments() -> dict[str, dict[str, list[str]]]:
+    """{compartment: {type: [code]}}: by which parameters a type is in it (R4)."""
+    found: dict[str, dict[str, list[str]]] = _table()["compartments"]
+    return found
+
+
 def unsupported() -> dict[str, list[str]]:
     """{type: [code]} of R4 parameters the store cannot index."""
     found: dict[str, list[str]] = _table()["unsupported"]

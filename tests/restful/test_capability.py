@@ -373,13 +373,24 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
 
 def test_D13_the_system_level_is_as_declared(caller, statement):
     declared = {i["code"] for i in statement["rest"][0]["interaction"]}
-    assert declared == {"transaction", "batch"}
-    for kind in declared:
+    assert declared == {"transaction", "batch", "search-system"}
+    for kind in ("transaction", "batch"):
         assert caller.post(
             "", a_bundle(get("Organization/x"), type=kind)
         ).status_code in (200, 404)
-    for path in ("?_type=Patient", "/_history"):
-        assert caller.get(path).status_code in (404, 405)
+    assert caller.get("?_type=Patient").status_code == 200
+    assert caller.get("/_history").status_code in (404, 405)
+
+
+def test_D13_each_declared_compartment_can_be_searched(caller, statement):
+    names = [u.rpartition("/")[2] for u in statement["rest"][0]["compartment"]]
+    assert names == ["device", "encounter", "patient", "practitioner", "relatedPerson"]
+    for name in names:
+        kind = name[0].upper() + name[1:]
+        assert caller.get(f"/{kind}/x/Observation").status_code == 200
+        assert caller.get(f"/{kind}/x/*").status_code == 200
+    for path in ("/Organization/x/Observation", "/Patient/x/Organization"):
+        assert refusal(caller.get(path)) == (404, "HUB-REST-003")
 
 
 def test_D13_the_declared_formats_are_those_answered(caller, statement):
