@@ -53,7 +53,7 @@ class World:
     def add(self, resource) -> str:
         answer = self.caller.post(f"/{resource['resourceType']}", resource)
         assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
+        return str(answer.json()["id"])
 
     def observation(self, code: str, value: str) -> str:
         quantity = {"value": float(value), "unit": "g", "system": UCUM, "code": "g"}
