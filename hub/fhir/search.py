@@ -19,6 +19,7 @@ Kind = Literal[
 
 MAX_DEPTH = 3  # links of a chain or `_has`, rounds of `:iterate`
 MAX_VALUES = 1000  # alternatives in one query
+_EACH = 4  # more, for an alternative that no list can hold (measured: 1 ms each)
 MAX_SORT = 5
 MAX_CODES = 2000  # of the value sets of one query
 
@@ -277,7 +278,18 @@ def _weight(criterion: Criterion) -> int:
         return sum(_weight(c) for _type, c in criterion.branches)
     if isinstance(criterion, Has):
         return 1 + _weight(criterion.criterion)
-    return 1 if isinstance(criterion, Member) else len(criterion.values)
+    if isinstance(criterion, Member):
+        return 1
+    return len(criterion.values) + _EACH * (len({*map(_alike, criterion.values)}) - 1)
+
+
+def _alike(value: Value) -> object:
+    """What values have in common that are looked up together, as one list."""
+    if isinstance(value, values.Token):
+        return value.system, value.code is None
+    if isinstance(value, values.Reference):
+        return value.type, value.version
+    return value
 
 
 def _codes(criterion: Criterion) -> int:

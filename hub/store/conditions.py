@@ -91,7 +91,7 @@ def condition(
     if criterion.parameter.code == "_id":
         return _id(rows, criterion)
     if criterion.parameter.code == "_lastUpdated":
-        return or_(*(_updated(rows, value) for value in criterion.values))
+        return either([_updated(rows, value) for value in criterion.values])
     return _indexed(rows, types, criterion, each_row=each_row)
 
 
@@ -277,16 +277,15 @@ def _parameter(index: FromClause, types: Sequence[str], code: str) -> Condition:
 def _missing(
     rows: FromClause, types: tuple[str, ...], match: Match, *, is_missing: bool
 ) -> Condition:
-    code = match.parameter.code
-    found = _any_row(rows, TABLES[match.parameter.type].alias(), numbers(types, code))
+    of = numbers(types, match.parameter.code)
+    found = [_any_row(rows, TABLES[match.parameter.type].alias(), of)]
     if match.parameter.type == "reference":
         # A reference by identifier alone is a value too.
-        by_identifier = _any_row(
-            rows, tables.token.alias(), numbers(types, code), "identifier_number"
-        )
-        present = or_(found.exists(), by_identifier.exists())
-    else:
-        present = found.exists()
+        found.append(_any_row(rows, tables.token.alias(), of, "identifier_number"))
+    elif match.parameter.type == "token":
+        # So is a code that is said in words alone.
+        found.append(_any_row(rows, tables.string.alias(), of, "text_number"))
+    present = or_(*(one.exists() for one in found))
     return ~present if is_missing else present
 
 

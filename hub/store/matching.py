@@ -23,12 +23,15 @@ def any_of(
 ) -> Condition:
     """True for the rows that match one of the alternatives.
 
-    Tokens are told by system and not one by one: both databases limit how deep an
-    expression may be.
+    Tokens are told by system, references by type, not one by one: such a list costs
+    a hundredth of its conditions.
     """
     tokens = [v for v in alternatives if isinstance(v, values.Token)]
-    if len(tokens) == len(alternatives):
+    references = [v for v in alternatives if isinstance(v, values.Reference)]
+    if tokens:
         return either([*_tokens(index, tokens)])
+    if references:
+        return either([*_references(index, references)])
     return either([matches(index, kind, modifier, value) for value in alternatives])
 
 
@@ -38,7 +41,14 @@ def either(conditions: Sequence[Condition]) -> Condition:
         return or_(*conditions)
     middle = len(conditions) // 2
     halves = (either(conditions[:middle]), either(conditions[middle:]))
-    return Grouping(halves[0]) | Grouping(halves[1])
+    return or_(*(_Bracket(half) for half in halves))
+
+
+class _Bracket(Grouping[bool]):
+    """Brackets that stay: SQLAlchemy would make one long list of nested ORs."""
+
+    operator = None
+    inherit_cache = True
 
 
 def matches(
@@ -47,12 +57,12 @@ def matches(
     """True for the rows of `index` that match; `kind` says which columns it has."""
     match value:
         case values.Token():
-            found = next(_tokens(index, [value]))
+            found = or_(false(), *_tokens(index, [value]))
         case values.Codes():
             pairs = [values.Token(s, c) for s, codes in value.systems for c in codes]
             found = or_(false(), *_tokens(index, pairs))
         case values.Reference():
-            found = _reference(index, value)
+            found = or_(false(), *_references(index, [value]))
         case values.Range():
             found = (_date if kind == "date" else _number)(index, value)
         case values.Quantity():
@@ -83,16 +93,26 @@ def _tokens(index: FromClause, tokens: Sequence[values.Token]) -> Iterator[Condi
             yield and_(known, index.c.system == system_number(system))
 
 
-def _reference(index: FromClause, value: values.Reference) -> Condition:
-    c = index.c
-    foreign = and_(c.target_type == "", c.target_id == bounded(value.url or ""))
-    if value.id is None:
-        if value.version is None:
-            return foreign
-        return and_(foreign, c.version == bounded(value.version))
-    here = c.target_type == value.type if value.type else c.target_type != ""
-    local = and_(here, c.target_id == value.id)
-    return or_(local, foreign) if value.url else local
+def _references(
+    index: FromClause, references: Sequence[values.Reference]
+) -> Iterator[Condition]:
+    """Conditions for resources here, by type, and for URLs, by version."""
+    here: dict[str | None, list[str]] = {}
+    urls: dict[str | None, list[str]] = {}
+    for one in references:
+        if one.id is not None:
+            here.setdefault(one.type, []).append(one.id)
+        if one.url is not None:
+            urls.setdefault(one.version, []).append(bounded(one.url))
+    for type_, ids in here.items():
+        of_type = index.c.target_type == type_ if type_ else index.c.target_type != ""
+        yield and_(of_type, index.c.target_id.in_(ids))
+    for version, texts in urls.items():
+        foreign = and_(index.c.target_type == "", index.c.target_id.in_(texts))
+        if version is None:
+            yield foreign
+        else:
+            yield and_(foreign, index.c.version == bounded(version))
 
 
 def _date(index: FromClause, value: values.Range) -> Condition:
