@@ -57,10 +57,10 @@ class Maker:
         known = declared()[type_]
         code = self.random.choice(sorted(known))
         parameter = known[code]
-        way = self.random.randrange(6)
+        way = self.random.randrange(6 + 3 * depth)
         if way == 0 and depth < 4:
             return self._has(depth)
-        if way == 1 and parameter.type == "reference" and depth < 4:
+        if way in (1, 2, 3) and parameter.type == "reference" and depth < 4:
             return self._chain(code, parameter, depth)
         modifier = self.random.choice((*[""] * 12, *MODIFIERS))
         name = f"{code}:{modifier}" if modifier else code

@@ -33,6 +33,23 @@ def owned(ids, *owners):
     return made
 
 
+def rich(type_, id_, owner):
+    """One resource that has a value for almost every parameter of its type."""
+    made = {"resourceType": type_, "id": id_}
+    for code, definition in definitions()[type_].items():
+        for path in definition.paths:
+            if code not in ("_id", "_lastUpdated"):
+                made = _merged(made, document(type_, definition, path))
+    return _pointing(made, owner)
+
+
+def _merged(one, other):
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {k: _merged(one[k], other[k]) for k in one.keys() & other.keys()}
+        return {**one, **other, **both}
+    return other
+
+
 def _pointing(value, id_):
     """Every reference to `r1` in the value leads to this id."""
     if isinstance(value, dict):
@@ -61,10 +78,14 @@ def worlds(request, tmp_path_factory):
     one, two = (tmp_path_factory.mktemp(name) for name in ("plain", "fuller"))
     with opened(request.param, one) as first, opened(request.param, two) as second:
         plain, fuller = Store(first), Store(second)
+        # Mine point to the others', and theirs to mine.
+        pointing = dict(
+            zip(("a1", "a2", "b1", "b2"), ("b1", "a1", "a1", "b1"), strict=True)
+        )
         firsts = [
-            {"resourceType": type_, "id": id_}
+            rich(type_, id_, owner)
             for type_ in sorted(declared())
-            for id_ in (*MINE, *HIDDEN)
+            for id_, owner in pointing.items()
         ]
         own = owned(lambda n, m: f"a{n}.{m}x", *MINE, *HIDDEN)
         others = owned(lambda n, m: f"b{n}.{m}x", *HIDDEN, *MINE)
