@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from importlib.resources import files
 
 # Usual accent stripping would turn ガ into カ: the kana sound marks stay.
@@ -25,6 +26,7 @@ _TABLE: dict[int, int | str | None] = {
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=4096)  # forms say the same words of every person
 def fold(text: str) -> str:
     """What two spellings of one name have in common; never shown to anybody.
 
