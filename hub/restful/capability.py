@@ -8,6 +8,7 @@ from hub.fhir.outcome import catalogue
 from hub.restful.hub import Hub
 from hub.restful.privacy import PARAMETERS
 from hub.restful.served import SERVED
+from hub.store.parameters import compartments
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
@@ -39,9 +40,17 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
                 "security": _security(hub),
                 "resource": [_resource(hub, name) for name in sorted(SERVED)],
                 "interaction": [
-                    {"code": "transaction"},
-                    {"code": "batch"},
-                    {"code": "history-system"},
+                    {"code": code}
+                    for code in (
+                        "transaction",
+                        "batch",
+                        "search-system",
+                        "history-system",
+                    )
+                ],
+                "compartment": [
+                    f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}"
+                    for name in sorted(compartments())
                 ],
             }
         ],

@@ -11,6 +11,7 @@ from hub.fhir.search import TRANSPORT, Query
 from hub.restful.call import Pairs, pairs, require_interaction, require_scope
 from hub.restful.hub import Hub
 from hub.restful.served import SERVED
+from hub.restful.value_sets import find_codes
 from hub.store.resources import Stored
 from hub.store.search import match
 
@@ -25,7 +26,13 @@ def criteria(hub: Hub, actor: Actor, resource_type: str, asked: Pairs) -> Query:
     """
     require_interaction(actor, "search-type", resource_type)
     wanted = [(name, value) for name, value in asked if name not in TRANSPORT]
-    query = search.conditional(resource_type, wanted, hub.declared, base_url=hub.base)
+    query = search.conditional(
+        resource_type,
+        wanted,
+        hub.declared,
+        base_url=hub.base,
+        value_sets=lambda url: find_codes(hub.knowledge.packages, url),
+    )
     for touched in search.types_touched(query) & SERVED.keys():
         require_scope(actor, "s", touched)
     return query

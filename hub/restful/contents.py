@@ -52,8 +52,7 @@ def received(call: Call, limit: int) -> Resource:
     bytes: what is stored can also be sent back as a resource.
     """
     content_type = (call.header("content-type") or "").strip()
-    coding = (call.header("content-encoding") or "identity").strip().lower()
-    if not _MEDIA.fullmatch(content_type) or coding != "identity":
+    if not _MEDIA.fullmatch(content_type):
         raise FhirError(issue("HUB-REST-067"))
     most = max(0, limit - _AROUND) // 4 * 3
     if len(call.body) > most:

@@ -5,6 +5,7 @@ reader, and a hot read costs half (dependencies.md §5).
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -47,7 +48,11 @@ Ways = Mapping[str, Way]
 def routes(hub: Hub) -> list[Route]:
     """Every route of the API and of intake; a path has all its methods in one route."""
     base, type_, id_ = "/fhir/R4", "/{type:str}", "/{id:str}"
-    door = {"POST": Way(batch_or_transaction, "transaction")}
+    door = {
+        "POST": Way(batch_or_transaction, "transaction"),
+        "GET": Way(search.search_system, "search-system"),
+    }
+    within = Way(search.search_compartment, "search-type")
     table: list[tuple[str, dict[str, Way]]] = [
         (base, door),
         (f"{base}/", door),
@@ -59,6 +64,8 @@ def routes(hub: Hub) -> list[Route]:
             f"{base}/EpisodeOfCare{id_}/$explain-access",
             {"GET": Way(operations.explain_access, "operation")},
         ),
+        (f"{base}/_search", {"POST": Way(search.search_system, "search-system")}),
+        (f"{base}{type_}{id_}/{{within:str}}/_search", {"POST": within}),
         (f"{base}{type_}/_search", {"POST": Way(search.search_type, "search-type")}),
         (f"{base}{type_}{id_}/_history/{{version:str}}", {"GET": _way(read.vread)}),
         (
@@ -86,6 +93,8 @@ def routes(hub: Hub) -> list[Route]:
                 "DELETE": Way(write.conditional_delete, "delete"),
             },
         ),
+        # Last of the base's paths: `_history` and operations are more special.
+        (f"{base}{type_}{id_}/{{within:str}}", {"GET": within}),
         ("/intake/{mapping:str}", {"POST": Way(intake, "transaction")}),
     ]
     return [
@@ -105,6 +114,7 @@ def _route(hub: Hub, path: str, ways: Ways) -> Route:
     return Route(path, endpoint, methods=_EVERY)
 
 
+_WITHIN = re.compile(r"\*|[A-Z][A-Za-z]*")
 # Every method reaches the endpoint, which answers 405 as an OperationOutcome.
 _EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
@@ -160,7 +170,9 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
 
 def _is_unknown(call: Call) -> bool:
     """An operation this server does not have looks like an id, but is none."""
-    return call.path.get("id", "").startswith("$")
+    # A place below a resource is a type or `*`.
+    below = call.path.get("within", "*")
+    return call.path.get("id", "").startswith("$") or not _WITHIN.fullmatch(below)
 
 
 def _not_allowed(ways: Ways, call: Call) -> Answer:

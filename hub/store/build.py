@@ -4,7 +4,8 @@
 
 Each SearchParameter expression is reduced to plain steps with the datatype at the
 end, so that the extractor needs no FHIRPath at run time. What cannot be reduced is
-listed under `unsupported` and therefore never declared.
+listed under `unsupported` and therefore never declared. Parameters of the hub and of
+JP Core stand in `MORE`, in the same shape.
 """
 
 import json
@@ -63,6 +64,31 @@ TYPES = (
 )
 OUTPUT = Path(__file__).with_name("search_parameters.json")
 
+# A name's script (ISO 21090): ideographs IDE, kana SYL, alphabet ABC.
+_SCRIPT = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+_IS_KANA = f"extension('{_SCRIPT}').value='SYL'"
+MORE: tuple[dict[str, Any], ...] = (
+    # JP Core 1.1.2: the full name in kana, to sort by.
+    {
+        "id": "jp-kana-sort",
+        "code": "jp-kana-sort",
+        "type": "string",
+        "base": ["Patient"],
+        "expression": f"Patient.name.where({_IS_KANA} and use='usual').text",
+    },
+    # Ours: any part of a name in kana, whatever its use.
+    *(
+        {
+            "id": f"{resource_type}-name-kana",
+            "code": "name-kana",
+            "type": "string",
+            "base": [resource_type],
+            "expression": f"{resource_type}.name.where({_IS_KANA})",
+        }
+        for resource_type in ("Patient", "Practitioner", "RelatedPerson")
+    ),
+)
+
 _URIS = frozenset({"uri", "url", "canonical", "oid"})
 _TEXTS = frozenset({"string", "markdown"})
 # Which datatypes a parameter of each type can index (search.html, R4 4.0.1).
@@ -72,7 +98,7 @@ _FITTING: dict[str, frozenset[str]] = {
     | {"CodeableConcept", "Coding", "Identifier", "ContactPoint", "Quantity"}
     | {"code", "boolean", "id", "uuid"},
     "string": _TEXTS | {"HumanName", "Address", "CodeableConcept", "code"},
-    "reference": _URIS | {"Reference"},
+    "reference": _URIS | {"Reference", "Resource"},
     "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
     "quantity": frozenset({"Quantity", "Age", "Duration", "Money", "Range"}),
     "number": frozenset({"integer", "decimal", "positiveInt", "unsignedInt"}),
@@ -81,11 +107,20 @@ _FITTING: dict[str, frozenset[str]] = {
 _STEP = re.compile(
     r"\.?(?:(?:as|ofType)\((?P<cast>\w+)\)"
     r"|where\(resolve\(\) is (?P<to>\w+)\)"
-    r"|where\((?P<key>\w+)\s*=\s*'(?P<value>[^']*)'\)"
+    r"|where\((?P<where>(?:[^()']|'[^']*'|\('[^']*'\))*)\)"
+    r"|\[(?P<index>\d+)\]"
     r"|extension\('(?P<extension>[^']*)'\)"
     r"|(?P<name>[a-zA-Z]+)(?!\())"
 )
+_CONDITION = re.compile(
+    r"(?P<key>\w+)\s*=\s*'(?P<value>[^']*)'"
+    r"|hasExtension\('(?P<has>[^']*)'\)"
+    r"|extension\('(?P<of>[^']*)'\)\.value\s*=\s*'(?P<is>[^']*)'"
+)
 _CAST = re.compile(r"\(([\w.]+) as (\w+)\)")
+# R4 4.0.1 says `code` of the reference and `target` of the token of
+# `DocumentReference.relationship`.
+_MIXED_UP = {"relatesto": "target", "relation": "code"}
 _PRESENT = re.compile(r"(\w+)\.(\w+)\.exists\(\) and \1\.\2 != false")
 
 Element = dict[str, Any]
@@ -96,19 +131,23 @@ class UnsupportedError(Exception):
 
 
 class Definitions:
-    """StructureDefinitions, ValueSets and SearchParameters of a FHIR package."""
+    """StructureDefinitions, ValueSets, SearchParameters, CompartmentDefinitions."""
 
     def __init__(self, package: Path) -> None:
         self.elements: dict[str, Element] = {}
         self.value_sets: dict[str, Any] = {}
-        self.parameters: list[dict[str, Any]] = []
+        self.compartments: dict[str, dict[str, Any]] = {}
+        self.parameters: list[dict[str, Any]] = list(MORE)
         for resource in _resources(package):
             self._add(resource)
+        self.by_url = {p["url"]: p for p in self.parameters if "url" in p}
 
     def _add(self, resource: dict[str, Any]) -> None:
         kind = resource["resourceType"]
         if kind == "SearchParameter" and resource["id"].count("-"):
             self.parameters.append(resource)
+        elif kind == "CompartmentDefinition" and resource["id"] != "example":
+            self.compartments[resource["code"]] = resource
         elif kind == "ValueSet":
             self.value_sets[resource["url"]] = resource
         elif kind == "StructureDefinition" and resource.get("derivation") != (
@@ -140,7 +179,9 @@ class Definitions:
 
 
 def _resources(package: Path) -> Iterator[dict[str, Any]]:
-    wanted = re.compile(r"package/(SearchParameter|StructureDefinition|ValueSet)-")
+    wanted = re.compile(
+        r"package/(SearchParameter|StructureDefinition|ValueSet|CompartmentDefinition)-"
+    )
     with tarfile.open(package) as archive:
         for member in archive:
             stream = archive.extractfile(member) if wanted.match(member.name) else None
@@ -149,11 +190,15 @@ def _resources(package: Path) -> Iterator[dict[str, Any]]:
 
 
 def build(definitions: Definitions) -> dict[str, Any]:
-    """`{"parameters": {type: [row]}, "unsupported": {type: [code]}}`, both sorted.
+    """`{"parameters": {type: [row]}, "unsupported": {type: [code]}}`, both sorted,
+    and `"compartments": {compartment: {type: [code]}}`, the types of which are in it.
 
-    A row has `code`, `type`, `targets` (reference only; `*` = any) and `paths`: a
-    list of `{"at": steps, "as": datatype, "to"?: type, "system"?: uri}`. A step is
-    an element name, with `?key=value` when the elements are filtered.
+    A row has `code`, `type`, `targets` (reference only; `*` = any), `components`
+    (composite only; `code` and `type` of each) and `paths`: a list of
+    `{"at": steps, "as": datatype, "to"?: type, "system"?: uri}`; of a composite
+    `{"at": steps, "as": "composite", "parts": [paths of each component]}`. A step is
+    an element name, with `?condition&condition` when the elements are filtered:
+    `key=value`, `extension(url)=value` (any value when empty), or `[0]`, the place.
     """
     parameters: dict[str, list[Any]] = {name: [] for name in TYPES}
     unsupported: dict[str, list[str]] = {name: [] for name in TYPES}
@@ -171,6 +216,19 @@ def build(definitions: Definitions) -> dict[str, Any]:
             for name, rows in parameters.items()
         },
         "unsupported": {k: sorted(set(v)) for k, v in unsupported.items() if v},
+        "compartments": {
+            name: _compartment(found)
+            for name, found in sorted(definitions.compartments.items())
+        },
+    }
+
+
+def _compartment(definition: dict[str, Any]) -> dict[str, list[str]]:
+    """By which parameters a type is in the compartment; `{def}` is the type itself."""
+    return {
+        row["code"]: [code for code in row["param"] if code != "{def}"]
+        for row in definition["resource"]
+        if row["code"] in TYPES and "param" in row
     }
 
 
@@ -185,6 +243,8 @@ def _row(
     definitions: Definitions, definition: dict[str, Any], resource_type: str
 ) -> dict[str, Any]:
     kind = definition["type"]
+    if kind == "composite":
+        return _composite(definitions, definition, resource_type)
     if kind not in _FITTING or not definition.get("expression"):
         raise UnsupportedError
     paths = [
@@ -197,7 +257,75 @@ def _row(
     row = {"code": definition["code"], "type": kind, "paths": paths}
     if kind == "reference":
         row["targets"] = _targets(definition)
+        for path in paths:
+            if path["as"] == "Resource":  # the first resource of a Bundle itself
+                path["to"] = definition["target"][0]
     return row
+
+
+def _composite(
+    definitions: Definitions, definition: dict[str, Any], resource_type: str
+) -> dict[str, Any]:
+    """A row whose paths lead to the element that holds both components."""
+    parts = [_component(definitions, part) for part in definition["component"]]
+    if all(kind != "token" for _code, kind, _expression in parts):
+        raise UnsupportedError  # the index is entered by a code
+    paths = []
+    for branch in _branches(definition["expression"], resource_type):
+        for at, below in _bases_of_parts(definitions, branch, resource_type):
+            found = [
+                _relative(definitions, below, expression, kind)
+                for _code, kind, expression in parts
+            ]
+            paths.append({"at": list(at), "as": "composite", "parts": found})
+    components = [{"code": code, "type": kind} for code, kind, _expression in parts]
+    return {
+        "code": definition["code"],
+        "type": "composite",
+        "components": components,
+        "paths": paths,
+    }
+
+
+def _component(
+    definitions: Definitions, part: dict[str, Any]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Code, type and expressions of a component."""
+    own = definitions.by_url[part["definition"]]
+    expressions = part["expression"].replace("DateTime", "dateTime").split(" | ")
+    if own["code"] in _MIXED_UP:
+        expressions = [_MIXED_UP[own["code"]]]
+    return own["code"], own["type"], tuple(expressions)
+
+
+def _bases_of_parts(
+    definitions: Definitions, branch: str, resource_type: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """JSON steps to the common element, and the element path below which to go on."""
+    if branch == resource_type:
+        yield (), resource_type
+        return
+    steps, _to = _steps(branch)
+    for at, datatype, element in _walk(definitions, resource_type, steps):
+        is_backbone = datatype == "BackboneElement"
+        yield at, element["path"] if is_backbone else datatype
+
+
+def _relative(
+    definitions: Definitions, below: str, expressions: tuple[str, ...], kind: str
+) -> list[dict[str, Any]]:
+    """Paths of one component from the common element on."""
+    found = [
+        _path(at, datatype, None, definitions.code_system(element))
+        for expression in expressions
+        for at, datatype, element in _walk(
+            definitions, below, _steps(f"{below}.{expression}", len(below))[0]
+        )
+        if datatype in _FITTING[kind]
+    ]
+    if not found:
+        raise UnsupportedError
+    return found
 
 
 def _targets(definition: dict[str, Any]) -> list[str]:
@@ -251,11 +379,11 @@ def _present(definitions: Definitions, resource_type: str, name: str) -> dict[st
 Step = tuple[str, str | None]  # name (with filter), datatype it is cast to
 
 
-def _steps(branch: str) -> tuple[list[Step], str | None]:
+def _steps(branch: str, position: int = 0) -> tuple[list[Step], str | None]:
     """The steps after the type, and the type that the reference must point to."""
     steps: list[Step] = []
     to: str | None = None
-    position = branch.index(".")
+    position = position or branch.index(".")
     while position < len(branch):
         match = _STEP.match(branch, position)
         if match is None or to:
@@ -273,9 +401,26 @@ def _add_step(steps: list[Step], match: re.Match[str]) -> None:
         steps.extend([(f"extension?url={match['extension']}", None), ("value", None)])
     elif match["cast"]:
         steps[-1] = (steps[-1][0], match["cast"])
-    elif match["key"]:
+    elif match["index"]:
+        steps[-1] = (f"{steps[-1][0]}?[{match['index']}]", steps[-1][1])
+    elif match["where"]:
         name, cast = steps[-1]
-        steps[-1] = (f"{name}?{match['key']}={match['value']}", cast)
+        steps[-1] = (f"{name}?{_conditions(match['where'])}", cast)
+
+
+def _conditions(where: str) -> str:
+    """What stands in `where(…)`, as a step says it."""
+    found = []
+    for condition in where.split(" and "):
+        match = _CONDITION.fullmatch(condition.strip())
+        if match is None:
+            raise UnsupportedError
+        if match["key"]:
+            found.append(f"{match['key']}={match['value']}")
+        else:
+            url, wanted = match["has"] or match["of"], match["is"] or ""
+            found.append(f"extension({url})={wanted}")
+    return "&".join(found)
 
 
 def _walk(
@@ -325,12 +470,12 @@ def main(package: Path, output: Path = OUTPUT) -> None:
         + "\n ]"
         for name, rows in table["parameters"].items()
     ]
-    unsupported = json.dumps(table["unsupported"], indent=1)
-    parameters = ",\n".join(lines)
-    output.write_text(
-        f'{{"parameters": {{\n{parameters}\n}},\n"unsupported": {unsupported}}}\n',
-        "utf-8",
+    others = ",\n".join(
+        f'"{name}": {json.dumps(table[name], indent=1)}'
+        for name in ("unsupported", "compartments")
     )
+    parameters = ",\n".join(lines)
+    output.write_text(f'{{"parameters": {{\n{parameters}\n}},\n{others}}}\n', "utf-8")
 
 
 if __name__ == "__main__":

@@ -14,31 +14,25 @@ from sqlalchemy import (
     Table,
     and_,
     false,
-    func,
     literal,
     or_,
     select,
-    true,
     union_all,
 )
 
 from hub.fhir import search_values as values
-from hub.fhir.search import Chain, Criterion, Has, Match
+from hub.fhir.search import Chain, Criterion, Has, Match, Member
 from hub.store import tables
-from hub.store.emitters import PREFIX
-from hub.store.folding import fold
-from hub.store.parameters import Definition, bounded, definitions, system_number
+from hub.store.composites import composite_matches
+from hub.store.matching import Condition, any_of, either
+from hub.store.parameters import Definition, bounded, compartments, definitions
 from hub.store.visibility import Visible
 from hub.store.width import seen
 
-Condition = ColumnElement[bool]
-
-# After every string that begins with a prefix, in code point order.
-_LAST = "\U0010ffff"
 # What a criterion likely finds, least first: by parameter, by its type, or a chain.
 _SIZES = (
     *("_id", "identifier", "uri", "reference", "chain", "string"),
-    *("quantity", "number", "_lastUpdated", "date", "token"),
+    *("composite", "quantity", "number", "_lastUpdated", "date", "token"),
 )
 TABLES: dict[str, Table] = {
     "token": tables.token,
@@ -48,6 +42,7 @@ TABLES: dict[str, Table] = {
     "number": tables.quantity,
     "quantity": tables.quantity,
     "uri": tables.uri,
+    "composite": tables.composite,
 }
 
 
@@ -92,10 +87,12 @@ def condition(
         return _chain(rows, types, criterion, visible)
     if isinstance(criterion, Has):
         return _has(rows, types, criterion, visible)
+    if isinstance(criterion, Member):
+        return _member(rows, types, criterion)
     if criterion.parameter.code == "_id":
         return _id(rows, criterion)
     if criterion.parameter.code == "_lastUpdated":
-        return or_(*(_updated(rows, value) for value in criterion.values))
+        return either([_updated(rows, value) for value in criterion.values])
     return _indexed(rows, types, criterion, each_row=each_row)
 
 
@@ -166,6 +163,31 @@ def _has(
     )
 
 
+def _member(rows: FromClause, types: tuple[str, ...], member: Member) -> Condition:
+    """In a compartment: by a reference of its own, or as what the compartment is of.
+
+    Whether that is visible, or exists, plays no part: only the row's own words count.
+    """
+    ways = compartments()[member.type]
+    link = tables.reference.alias()
+    pointing = select(link.c.key).where(
+        link.c.parameter.in_(
+            [
+                definitions()[name][code].number
+                for name in types
+                for code in ways.get(name, ())
+            ]
+        ),
+        link.c.target_type == member.type,
+        link.c.target_id == member.id,
+    )
+    if member.type not in types:
+        return rows.c.key.in_(pointing)
+    own = tables.resource.alias()
+    itself = select(own.c.key).where(own.c.type == member.type, own.c.id == member.id)
+    return rows.c.key.in_(union_all(pointing, itself))
+
+
 def _id(rows: FromClause, match: Match) -> Condition:
     ids = [v.code for v in match.values if isinstance(v, values.Token) and not v.system]
     same = rows.c.id.in_([id_ for id_ in ids if id_])
@@ -199,27 +221,33 @@ def _indexed(
     if isinstance(first, values.Missing):
         return _missing(rows, types, match, is_missing=first.missing)
     index, own = _index_of(match, types)
-    matches = or_(*(_matches(index, match.modifier, value) for value in match.values))
-    found = select(index.c.key).where(own(index), *_entry(index, match), matches)
-    if match.modifier == "not":
+    found = select(index.c.key).where(
+        own(index), *_entry(index, match), _one_of(index, match)
+    )
+    if match.modifier in ("not", "not-in"):
         return ~found.where(index.c.key == rows.c.key).exists()
     if each_row:
         return found.where(index.c.key == rows.c.key).exists()
     return rows.c.key.in_(found)
 
 
+def _one_of(index: FromClause, match: Match) -> Condition:
+    parameter = match.parameter
+    composites = [v for v in match.values if isinstance(v, values.Composite)]
+    if composites:
+        return either([composite_matches(index, parameter, v) for v in composites])
+    kind = {"text": "string", "identifier": "token"}.get(match.modifier or "")
+    return any_of(index, kind or parameter.type, match.modifier, match.values)
+
+
 def _entry(index: FromClause, match: Match) -> list[Condition]:
     """What alternatives have in common, said once so that an index is entered by it."""
     wanted: list[str] = []
     for value in match.values:
-        if isinstance(value, values.Token) and value.code is not None:
-            wanted.append(value.code)
-        elif isinstance(value, values.Reference):
-            wanted += [text for text in (value.id, value.url) if text]
-        else:
+        if not isinstance(value, values.Reference):
             return []
-    name = "code" if "code" in index.c else "target_id"
-    return [index.c[name].in_([bounded(text) for text in wanted])]
+        wanted += [text for text in (value.id, value.url) if text]
+    return [index.c.target_id.in_([bounded(text) for text in wanted])]
 
 
 def _index_of(
@@ -233,6 +261,9 @@ def _index_of(
     if match.modifier == "identifier":
         others = [d.identifier_number for d in numbers(types, code)]
         return tables.token.alias(), lambda i: i.c.parameter.in_(others)
+    if match.modifier == "of-type":
+        typed = [d.of_type_number for d in numbers(types, code)]
+        return tables.token.alias(), lambda i: i.c.parameter.in_(typed)
     index = TABLES[match.parameter.type].alias()
     return index, lambda i: _parameter(i, types, code)
 
@@ -247,16 +278,15 @@ def _parameter(index: FromClause, types: Sequence[str], code: str) -> Condition:
 def _missing(
     rows: FromClause, types: tuple[str, ...], match: Match, *, is_missing: bool
 ) -> Condition:
-    code = match.parameter.code
-    found = _any_row(rows, TABLES[match.parameter.type].alias(), numbers(types, code))
+    of = numbers(types, match.parameter.code)
+    found = [_any_row(rows, TABLES[match.parameter.type].alias(), of)]
     if match.parameter.type == "reference":
         # A reference by identifier alone is a value too.
-        by_identifier = _any_row(
-            rows, tables.token.alias(), numbers(types, code), "identifier_number"
-        )
-        present = or_(found.exists(), by_identifier.exists())
-    else:
-        present = found.exists()
+        found.append(_any_row(rows, tables.token.alias(), of, "identifier_number"))
+    elif match.parameter.type == "token":
+        # So is a code that is said in words alone.
+        found.append(_any_row(rows, tables.string.alias(), of, "text_number"))
+    present = or_(*(one.exists() for one in found))
     return ~present if is_missing else present
 
 
@@ -267,117 +297,3 @@ def _any_row(
         index.c.key == rows.c.key,
         index.c.parameter.in_([getattr(definition, number) for definition in of]),
     )
-
-
-def _matches(index: FromClause, modifier: str | None, value: values.Value) -> Condition:
-    match value:
-        case values.Token():
-            found = _token(index, value)
-        case values.Reference():
-            found = _reference(index, value)
-        case values.Range() if "code" in index.c:
-            found = _number(index, value)
-        case values.Range():
-            found = _date(index, value)
-        case values.Quantity():
-            found = and_(_number(index, value.number), _unit(index, value))
-        case values.Text() if "exact" in index.c:
-            found = _string(index, modifier, value.text)
-        case values.Text():
-            found = _uri(index, modifier, value.text)
-        case values.Missing():
-            # `:missing` asks whether there is a row, not what it holds.
-            raise AssertionError
-    return found
-
-
-def _token(index: FromClause, value: values.Token) -> Condition:
-    conditions = []
-    if value.code is not None:
-        conditions.append(index.c.code == bounded(value.code))
-    if value.system is not None:
-        conditions.append(index.c.system == system_number(value.system))
-    return and_(*conditions)
-
-
-def _reference(index: FromClause, value: values.Reference) -> Condition:
-    c = index.c
-    foreign = and_(c.target_type == "", c.target_id == bounded(value.url or ""))
-    if value.id is None:
-        if value.version is None:
-            return foreign
-        return and_(foreign, c.version == bounded(value.version))
-    here = c.target_type == value.type if value.type else c.target_type != ""
-    local = and_(here, c.target_id == value.id)
-    return or_(local, foreign) if value.url else local
-
-
-def _date(index: FromClause, value: values.Range) -> Condition:
-    """R4 search.html §3.1.1.4.7: both sides are ranges, `[low, high)` here."""
-    low, high = int(value.low), int(value.high)
-    c = index.c
-    inside = and_(c.low >= low, c.high <= high)
-    conditions: dict[str, Condition] = {
-        # The upper bound of `low` lets an index be entered from both ends.
-        "eq": and_(inside, c.low < high),
-        "ne": ~inside,
-        "gt": c.high > high,
-        "lt": c.low < low,
-        "ge": or_(c.low >= low, c.high > high),
-        "le": or_(c.high <= high, c.low < low),
-        "sa": c.low >= high,
-        "eb": c.high <= low,
-        "ap": and_(c.low < high, c.high > low),
-    }
-    return conditions[value.prefix]
-
-
-def _number(index: FromClause, value: values.Range) -> Condition:
-    """Digits imply a range for `eq` and `ne`; the others compare exactly."""
-    c = index.c
-    inside = and_(c.low >= value.low, c.high < value.high, c.low < value.high)
-    conditions: dict[str, Condition] = {
-        "eq": inside,
-        "ne": ~inside,
-        "gt": c.high > value.exact,
-        "lt": c.low < value.exact,
-        "ge": c.high >= value.exact,
-        "le": c.low <= value.exact,
-        "sa": c.low > value.exact,
-        "eb": c.high < value.exact,
-        "ap": and_(c.low < value.high, c.high >= value.low),
-    }
-    return conditions[value.prefix]
-
-
-def _unit(index: FromClause, value: values.Quantity) -> Condition:
-    if value.code is None:
-        return true()
-    if value.system is None:  # `5.4||mg`: the code or the unit as written
-        return or_(index.c.code == bounded(value.code), index.c.unit == value.code)
-    return and_(
-        index.c.code == bounded(value.code),
-        index.c.system == system_number(value.system),
-    )
-
-
-def _string(index: FromClause, modifier: str | None, text: str) -> Condition:
-    c, folded = index.c, fold(text)
-    whole = func.coalesce(c.rest, c.value)
-    head = folded[:PREFIX]
-    if modifier == "exact":
-        return and_(c.value == head, func.coalesce(c.exact, whole) == text)
-    if modifier == "contains":
-        return whole.contains(folded, autoescape=True)
-    begins = and_(c.value >= head, c.value < head + _LAST)
-    if len(folded) > PREFIX:
-        return and_(begins, whole.startswith(folded, autoescape=True))
-    return begins
-
-
-def _uri(index: FromClause, modifier: str | None, text: str) -> Condition:
-    value = index.c.value
-    if modifier != "below":
-        return value == bounded(text)
-    below = text.rstrip("/") + "/"
-    return or_(value == bounded(text), and_(value >= below, value < below + _LAST))

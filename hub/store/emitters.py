@@ -5,52 +5,18 @@ that refuses it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from hub.fhir.references import split
-from hub.fhir.search_values import BEGINNING, END, date_range
-from hub.store.folding import fold
+from hub.fhir.search_values import BEGINNING, END, date_range, typed_code
+from hub.store.found import Emit, Found, Row
 from hub.store.parameters import Definition, bounded, system_number
 
-Row = dict[str, Any]
-
-PREFIX = 100  # folded characters that the index of strings holds
 _LARGEST = 1e300
 _HUMAN_NAME = ("family", "given", "prefix", "suffix", "text")
 _ADDRESS = ("line", "city", "district", "state", "country", "postalCode", "text")
 _NUMBERS = frozenset({"integer", "decimal", "positiveInt", "unsignedInt"})
-
-
-@dataclass(slots=True)
-class Found:
-    """Rows without `key` and `n`, by table; `base_url` is the hub's own FHIR base."""
-
-    base_url: str
-    token: list[Row] = field(default_factory=list)
-    string: list[Row] = field(default_factory=list)
-    reference: list[Row] = field(default_factory=list)
-    date: list[Row] = field(default_factory=list)
-    quantity: list[Row] = field(default_factory=list)
-    uri: list[Row] = field(default_factory=list)
-    _folded: dict[str, Row] = field(default_factory=dict)
-    _said: set[tuple[int, str]] = field(default_factory=set)
-
-    def say(self, parameter: int, text: str) -> None:
-        """A row of the index of strings; the same words once for a parameter.
-
-        A form's code says its words as display and as text, under several parameters.
-        """
-        if (parameter, text) in self._said:
-            return
-        self._said.add((parameter, text))
-        if text not in self._folded:
-            self._folded[text] = _words(text)
-        self.string.append({"parameter": parameter, **self._folded[text]})
-
-
-Emit = Callable[[Any, Found], None]
 
 
 def emitter(definition: Definition, path: dict[str, Any]) -> Emit:
@@ -61,6 +27,8 @@ def emitter(definition: Definition, path: dict[str, Any]) -> Emit:
     if definition.parameter.type == "token":
         return _token(definition, datatype, path.get("system"))
     if definition.parameter.type == "reference":
+        if datatype == "Resource":
+            return _resource(definition.number, path["to"])
         return _reference(definition, datatype, path.get("to"))
     makers: dict[str, Callable[[int, str], Emit]] = {
         "string": _string,
@@ -142,16 +110,28 @@ def _concept(definition: Definition) -> Emit:
 
 def _identifier(definition: Definition) -> Emit:
     parameter, text = definition.number, definition.text_number
+    of_type = definition.of_type_number
 
     def emit(value: Any, found: Found) -> None:
         if type(value) is not dict:
             return
         _add_identifier(parameter, value, found)
-        kind = value.get("type")
-        if type(kind) is dict and type(kind.get("text")) is str:
+        kind = _element(value.get("type"))
+        if type(kind.get("text")) is str:
             found.say(text, kind["text"])
+        for coding in _items(kind.get("coding")):
+            _add_of_type(of_type, _element(coding), value.get("value"), found)
 
     return emit
+
+
+def _add_of_type(parameter: int, coding: Row, value: Any, found: Found) -> None:
+    """`:of-type`: the system and code of the type, with the identifier's value."""
+    code = coding.get("code")
+    if type(code) is str and type(value) is str:
+        system = system_number(_text(coding.get("system")))
+        row = _token_row(parameter, typed_code(code, value), system)
+        found.token.append(row)
 
 
 def _add_identifier(parameter: int, value: Row, found: Found) -> None:
@@ -173,15 +153,6 @@ def _contact(parameter: int) -> Emit:
             found.token.append(_token_row(parameter, digits))
 
     return emit
-
-
-def _words(text: str) -> Row:
-    folded = fold(text)
-    return {
-        "value": folded[:PREFIX],
-        "rest": folded if len(folded) > PREFIX else None,
-        "exact": text if text != folded else None,
-    }
 
 
 def _string(parameter: int, datatype: str) -> Emit:
@@ -243,6 +214,18 @@ def _reference(definition: Definition, datatype: str, to: str | None) -> Emit:
             _add_identifier(other, identifier, found)
 
     return reference if datatype == "Reference" else canonical
+
+
+def _resource(parameter: int, resource_type: str) -> Emit:
+    """A resource in a Bundle, as a reference to one of its type and id."""
+
+    def emit(value: Any, found: Found) -> None:
+        if type(value) is dict and value.get("resourceType") == resource_type:
+            id_ = value.get("id")
+            if type(id_) is str:
+                found.reference.append(_reference_row(parameter, resource_type, id_))
+
+    return emit
 
 
 def _tail(url: str) -> str:

@@ -1,17 +1,11 @@
 """Fold strings for comparison: width, case, kana and old kanji forms (rest.md §3)."""
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
+from importlib.resources import files
 
-# Forms that NFKC keeps apart and that one family writes either way.
-_VARIANTS = dict(
-    zip(
-        "髙﨑嵜𠮷邊邉濱濵澤廣齋齊櫻國會惠眞榮德瀨靑曾彌槗桒冨嶋嶌渕淵條實壽龍瀧萬與圓嶽劍黑縣豐傳鐵邨緖栁舘",
-        "高崎崎吉辺辺浜浜沢広斎斉桜国会恵真栄徳瀬青曽弥橋桑富島島淵淵条実寿竜滝万与円岳剣黒県豊伝鉄村緒柳館",
-        strict=True,
-    )
-)
 # Usual accent stripping would turn ガ into カ: the kana sound marks stay.
 _SOUND_MARKS = ("\u3099", "\u309a")
 _KATAKANA = {code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
@@ -20,6 +14,10 @@ _MARKS = {
     for code in (*range(0x300, 0x1E950), *range(0xE0100, 0xE01F0))
     if unicodedata.category(chr(code)) == "Mn" and chr(code) not in _SOUND_MARKS
 }
+# Forms that NFKC keeps apart and that one family writes either way (`kanji`).
+_VARIANTS: dict[str, str] = json.loads(
+    files("hub.store").joinpath("kanji_variants.json").read_bytes()
+)
 _TABLE: dict[int, int | str | None] = {
     **_MARKS,
     **_KATAKANA,

@@ -18,7 +18,7 @@ class Definition:
     """A parameter of one type with where its values stand (`build.build`).
 
     The numbers stand for it in the index tables: of its own rows, of the rows of
-    `:text`, and of `:identifier`.
+    `:text`, of `:identifier` and of `:of-type`.
     """
 
     parameter: Parameter
@@ -26,6 +26,7 @@ class Definition:
     number: int
     text_number: int
     identifier_number: int
+    of_type_number: int
 
 
 @cache
@@ -44,6 +45,12 @@ def declared() -> Declared:
         resource_type: {code: found.parameter for code, found in rows.items()}
         for resource_type, rows in definitions().items()
     }
+
+
+def compartments() -> dict[str, dict[str, list[str]]]:
+    """{compartment: {type: [code]}}: by which parameters a type is in it (R4)."""
+    found: dict[str, dict[str, list[str]]] = _table()["compartments"]
+    return found
 
 
 def unsupported() -> dict[str, list[str]]:
@@ -84,10 +91,17 @@ def _definitions(
     result = {}
     for row in rows:
         same = first.setdefault(json.dumps([row["type"], row["paths"]]), row["code"])
-        parameter = Parameter(row["code"], row["type"], tuple(row.get("targets", ())))
+        components = row.get("components", ())
+        parameter = Parameter(
+            row["code"],
+            row["type"],
+            tuple(row.get("targets", ())),
+            tuple(Parameter(part["code"], part["type"]) for part in components),
+            any(path["as"] == "Identifier" for path in row["paths"]),
+        )
         numbers = (
             _number(f"{resource_type}.{same}:{aspect}")
-            for aspect in ("", "text", "identifier")
+            for aspect in ("", "text", "identifier", "of-type")
         )
         result[row["code"]] = Definition(parameter, tuple(row["paths"]), *numbers)
     return result

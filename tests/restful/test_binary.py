@@ -154,7 +154,7 @@ def test_what_is_wrong_with_content_is_said(hospital, made):
         answer = _send(hospital, type=type, context=person)
         assert refusal(answer) == (415, "HUB-REST-067")
     answer = _send(hospital, context=person, **{"Content-Encoding": "br"})
-    assert refusal(answer) == (415, "HUB-REST-067")
+    assert refusal(answer) == (415, "HUB-REST-048")
     unknown = _send(hospital, context=f"Patient/{uuid.uuid4()}")
     assert refusal(unknown) == (422, "HUB-REST-016")
 

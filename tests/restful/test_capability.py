@@ -7,6 +7,7 @@ import pytest
 
 from hub.fhir.json import decode
 from hub.restful.served import SERVED
+from hub.store.parameters import declared
 from hub.validation import validate
 from tests.restful.build import (
     HOSPITAL,
@@ -240,7 +241,8 @@ def test_D13_each_declared_search_parameter_works(caller, statement, kind):
     common = {"_id", "_lastUpdated", "_tag", "_security", "_profile", "_source"}
     assert common <= names
     for one in parameters:
-        value = VALUES[one["type"]]
+        parts = declared()[kind][one["name"]].components
+        value = "$".join(VALUES[p.type] for p in parts) or VALUES[one["type"]]
         answer = caller.get(f"/{kind}?{one['name']}={value}")
         assert answer.status_code == 200, (one["name"], answer.text)
     for name in ("nonsense", "_nonsense", "birthdatex"):
@@ -333,13 +335,24 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
 
 def test_D13_the_system_level_is_as_declared(caller, statement):
     declared = {i["code"] for i in statement["rest"][0]["interaction"]}
-    assert declared == {"transaction", "batch", "history-system"}
+    assert declared == {"transaction", "batch", "search-system", "history-system"}
     for kind in ("transaction", "batch"):
         assert caller.post(
             "", a_bundle(get("Organization/x"), type=kind)
         ).status_code in (200, 404)
     assert caller.get("/_history").status_code == 200
-    assert caller.get("?_type=Patient").status_code in (404, 405)
+    assert caller.get("?_type=Patient").status_code == 200
+
+
+def test_D13_each_declared_compartment_can_be_searched(caller, statement):
+    names = [u.rpartition("/")[2] for u in statement["rest"][0]["compartment"]]
+    assert names == ["device", "encounter", "patient", "practitioner", "relatedPerson"]
+    for name in names:
+        kind = name[0].upper() + name[1:]
+        assert caller.get(f"/{kind}/x/Observation").status_code == 200
+        assert caller.get(f"/{kind}/x/*").status_code == 200
+    for path in ("/Organization/x/Observation", "/Patient/x/Organization"):
+        assert refusal(caller.get(path)) == (404, "HUB-REST-003")
 
 
 def test_D13_the_declared_formats_are_those_answered(caller, statement):

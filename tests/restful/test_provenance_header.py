@@ -202,13 +202,12 @@ def test_F17_what_makes_no_version_takes_no_provenance(hub, source):
         assert refusal(answer) == (400, "HUB-REST-018")
 
 
-def test_RS8_the_letter_of_the_write_is_enough_and_of_a_post_not(hub, source):
+def test_RS8_the_letter_of_the_write_is_enough_but_not_for_a_post(hub, source):
     made = submit(source)
     narrow = a_caller(hub, HOSPITAL, scopes="system/ServiceRequest.ru")
     path = f"/{made['ServiceRequest']}"
     answer = narrow.put(path, narrow.read(path), headers=_header())
     assert answer.status_code == 200, answer.text
     assert case_of(source, made)
-    every = a_caller(hub, HOSPITAL)
-    answer = every.post("/Provenance", _spoken(target=[{"reference": path[1:]}]))
-    assert refusal(answer) == (405, "HUB-REST-004")
+    answer = narrow.post("/Provenance", _spoken(target=[{"reference": path[1:]}]))
+    assert refusal(answer) == (403, "HUB-AUTH-003")

@@ -82,7 +82,7 @@ def test_F14_an_unknown_parameter_is_refused_or_named(source):
         "_include=*",
         "_revinclude=*",
         "name:nonsense=x",
-        "_summary=true",
+        "_summary=true&_elements=name",
     ],
 )
 def test_what_search_does_not_support_is_refused(source, query):

@@ -297,8 +297,12 @@ def test_F15_the_format_of_a_posted_search_counts(source):
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
-        ("", "POST, OPTIONS"),
-        ("/", "POST, OPTIONS"),
+        ("", "POST, GET, HEAD, OPTIONS"),
+        ("/", "POST, GET, HEAD, OPTIONS"),
+        ("/_search", "POST, OPTIONS"),
+        ("/Patient/x/Observation", "GET, HEAD, OPTIONS"),
+        ("/Patient/x/*", "GET, HEAD, OPTIONS"),
+        ("/Patient/x/Observation/_search", "POST, OPTIONS"),
         ("/metadata", "GET, HEAD, OPTIONS"),
         ("/Patient", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
         ("/Patient/_history", "GET, HEAD, OPTIONS"),

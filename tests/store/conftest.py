@@ -90,6 +90,14 @@ class Store:
                 for document in documents
             ]
 
+    def create_at(self, documents, moments) -> None:
+        """Many at once, each with its own moment."""
+        with self.database.transaction() as session:
+            for document, at in zip(documents, moments, strict=True):
+                resources.create(
+                    session, document, id=document["id"], at=at, base_url=BASE
+                )
+
     def update(
         self, document: Resource, expected: int | None = None
     ) -> resources.Stored:

@@ -172,13 +172,13 @@ def test_parameter_numbers_never_meet():
             paths = (d.parameter.type, json.dumps(d.paths))
             by_paths.setdefault(paths, set()).add(d.number)
             numbers.add(d.number)
-            aspects |= {d.text_number, d.identifier_number}
+            aspects |= {d.text_number, d.identifier_number, d.of_type_number}
         # Parameters that read the same, as `phonetic` and `name`, share one number.
         assert all(len(shared) == 1 for shared in by_paths.values())
         of_paths += len(by_paths)
     assert len(numbers) == of_paths
     assert not numbers & aspects
-    assert len(aspects) == 2 * of_paths
+    assert len(aspects) == 3 * of_paths
 
 
 def test_every_parameter_is_either_declared_or_told_as_unsupported():

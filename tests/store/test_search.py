@@ -522,3 +522,103 @@ def test_pages_are_full_while_more_exists(store):
     assert pages == [["t0", "t1"], ["t2", "t3"], ["t4"]]
     moments = [m.last_updated for m in store.search("Task").matches]
     assert all(a < b for a, b in pairwise(moments))
+
+
+BLOOD_PRESSURE = {
+    "resourceType": "Observation",
+    "id": "bp",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+    "component": [
+        {
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "valueQuantity": {"value": value, "unit": "mm", "code": "mm[Hg]"},
+        }
+        for code, value in (("8480-6", 120), ("8462-4", 80))
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "finds"),
+    [
+        ("component-code-value-quantity=http://loinc.org|8480-6$gt100", True),
+        ("component-code-value-quantity=8480-6$120||mm[Hg]", True),
+        ("combo-code-value-quantity=8462-4$lt100", True),
+        ("component-code-value-quantity=8480-6$80", False),
+        ("component-code-value-quantity=8462-4$gt100", False),
+        ("component-code-value-quantity=8462-4$gt100,8480-6$gt100", True),
+        ("component-code-value-quantity=http://snomed.info/sct|8480-6$120", False),
+        ("code-value-quantity=85354-9$120", False),
+        ("component-code-value-quantity:missing=false", True),
+        ("code-value-quantity:missing=true", True),
+    ],
+)
+def test_a_composite_means_one_element(store, asked, finds):
+    store.create(BLOOD_PRESSURE)
+    assert (store.ids(f"Observation?{asked}") == ["bp"]) is finds
+
+
+@pytest.mark.parametrize("asked", ["8480-6", "8480-6$", "$120", "a$1$2", "8480-6$high"])
+def test_a_composite_has_all_its_components(store, asked):
+    with pytest.raises(FhirError) as refused:
+        store.search(f"Observation?component-code-value-quantity={asked}")
+    assert refused.value.issues[0].id == "HUB-SEARCH-002"
+
+
+def test_a_relation_between_documents_is_a_composite(store):
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "d2",
+        "relatesTo": [
+            {"code": "replaces", "target": {"reference": "DocumentReference/d1"}},
+            {"code": "signs", "target": {"reference": "DocumentReference/d0"}},
+        ],
+    }
+    store.create(document)
+    here = "DocumentReference?relationship=DocumentReference"
+    assert store.ids(f"{here}/d1$replaces") == ["d2"]
+    assert store.ids(f"{here}/d0$replaces") == []
+
+
+def test_kana_names_are_found_and_sorted_by_their_kana(store):
+    script = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+    for n, (kanji, kana) in enumerate((("山田", "ヤマダ"), ("阿部", "アベ"))):
+        store.create(
+            {
+                "resourceType": "Patient",
+                "id": f"k{n}",
+                "name": [
+                    {
+                        "use": "usual",
+                        "text": text,
+                        "extension": [{"url": script, "valueCode": code}],
+                    }
+                    for code, text in (("IDE", kanji), ("SYL", kana))
+                ],
+            }
+        )
+    assert store.ids("Patient?name-kana=ﾔﾏﾀﾞ") == ["k0"]
+    assert store.ids("Patient?name-kana=山田") == []
+    assert store.ids("Patient?name=やまだ") == ["k0"]
+    assert store.ids("Patient?jp-kana-sort=あ") == ["k1"]
+    assert store.ids("Patient?_sort=jp-kana-sort") == ["k1", "k0"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Patient?identifier=0001," + ",".join(f"v{n}" for n in range(999)),
+        f"Patient?identifier={SID}|0001," + ",".join(f"s{n}|v" for n in range(199)),
+        "Task?patient=Patient/p1," + ",".join(f"Patient/x{n}" for n in range(999)),
+        "Patient?name=高崎," + ",".join(f"n{n}" for n in range(199)),
+        "Patient?_lastUpdated=2026," + ",".join(f"{1000 + n}" for n in range(199)),
+        "Observation?code-value-quantity=1-1$2,"
+        + ",".join(f"c{n}$2" for n in range(199)),
+    ],
+)
+def test_AB26_as_many_alternatives_as_are_allowed_are_no_error(still_world, asked):
+    assert len(still_world.ids(asked)) >= 1
+    with pytest.raises(FhirError) as refused:
+        still_world.ids(f"{asked},a$1,{asked.rpartition('=')[2]}")
+    assert refused.value.issues[0].id in ("HUB-SEARCH-010", "HUB-SEARCH-002")

@@ -221,6 +221,29 @@ def upgrade() -> None:
         batch_op.create_index('resource_version_type_id', ['type', 'id'], unique=False)
         batch_op.create_index('resource_version_type_last_updated', ['type', 'last_updated', 'key'], unique=False)
 
+    op.create_table('search_composite',
+    sa.Column('key', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('parameter', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('n', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('first_code', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('first_system', sa.BigInteger(), nullable=False),
+    sa.Column('code', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('system', sa.BigInteger(), nullable=True),
+    sa.Column('unit', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('low', sa.Double(), nullable=True),
+    sa.Column('high', sa.Double(), nullable=True),
+    sa.Column('value', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('rest', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('exact', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('target_id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('target_type', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('version', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.PrimaryKeyConstraint('key', 'parameter', 'n'),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('search_composite', schema=None) as batch_op:
+        batch_op.create_index('search_composite_first_code', ['parameter', 'first_code'], unique=False)
+
     op.create_table('search_date',
     sa.Column('key', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('parameter', sa.Integer(), autoincrement=False, nullable=False),
@@ -438,6 +461,10 @@ def downgrade() -> None:
         batch_op.drop_index('search_date_high')
 
     op.drop_table('search_date')
+    with op.batch_alter_table('search_composite', schema=None) as batch_op:
+        batch_op.drop_index('search_composite_first_code')
+
+    op.drop_table('search_composite')
     with op.batch_alter_table('resource_version', schema=None) as batch_op:
         batch_op.drop_index('resource_version_type_last_updated')
         batch_op.drop_index('resource_version_type_id')
