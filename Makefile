@@ -7,7 +7,7 @@ T ?= tests
 ARGS ?=
 
 .PHONY: help install run-time serve work demo migrate fix lint types imports test \
-	bench coverage definitions check
+	bench coverage races definitions check
 
 help:  ## この一覧 / this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ coverage: install  ## 網羅率 / branch coverage
 
 bench: install  ## 計測 / referrals and reads per second, memory
 	@tests/with-postgres $(BIN)/python -m tests.bench $(ARGS)
+
+races: install  ## 同時書き込みの競争 / many clients at one resource, a thousand rounds of each race
+	@tests/with-postgres $(BIN)/python -m tests.bench.races $(ARGS)
 
 definitions: install  ## R4定義の表を作り直す / rebuild the tables of R4 definitions
 	@set -e; made=$$(mktemp -d); \
