@@ -145,6 +145,8 @@ def make_engine(url: str, seconds: float | None = None) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(
             parsed,
+            # Whoever waited for a writer must see what it wrote (rest.md §4).
+            isolation_level="READ COMMITTED",
             pool_size=10,
             max_overflow=20,
             pool_pre_ping=True,

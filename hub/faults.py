@@ -31,11 +31,16 @@ def retried(act: Callable[[], T]) -> T:
         try:
             return act()
         except DBAPIError as error:
-            if _code(error) not in _LOST:
+            if not is_lost(error):
                 raise
             # Random, or two that met would meet again.
             time.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
     return act()
+
+
+def is_lost(error: BaseException) -> bool:
+    """True when a transaction was rolled back for another's sake: try again."""
+    return _code(error) in _LOST
 
 
 def is_full(error: BaseException) -> bool:

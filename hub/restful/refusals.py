@@ -8,7 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hub import audit
 from hub.actor import Actor
-from hub.faults import is_full, is_too_slow
+from hub.faults import is_full, is_lost, is_too_slow
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.restful.hub import Hub
@@ -34,7 +34,8 @@ def issues_of(hub: Hub, error: Exception, request_id: str) -> tuple[Issue, ...]:
     if isinstance(error, DBAPIError) and is_too_slow(error):
         log.error("too slow", request_id=request_id)
         return (issue("HUB-REST-080"),)
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    gone = OperationalError | InterfaceError | PoolTimeoutError
+    if isinstance(error, gone) or is_lost(error):
         log.error("database", request_id=request_id)
         return (issue("HUB-REST-017"),)
     # Without `--dev` no traceback: its values may be personal data.
