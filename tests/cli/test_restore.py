@@ -201,7 +201,7 @@ def _tool(name: str, *arguments: str) -> None:
     subprocess.run([found, *arguments], check=True, capture_output=True)
 
 
-def _wait_until(is_true, patience: float = 40.0) -> None:
+def _wait_until(is_true, patience: float = 120.0) -> None:
     deadline = time.monotonic() + patience
     while not is_true():
         assert time.monotonic() < deadline
