@@ -7,7 +7,7 @@ T ?= tests
 ARGS ?=
 
 .PHONY: help install run-time serve work demo migrate fix lint types imports test \
-	bench bench-scale coverage definitions check
+	bench bench-scale races coverage definitions check
 
 help:  ## この一覧 / this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ bench: install  ## 計測 / referrals and reads per second, memory
 
 bench-scale: install  ## 登録が増えたときの計測（PostgreSQL）/ the same requests as the register grows
 	@TSUNAGI_POSTGRES=required tests/with-postgres $(BIN)/python -m tests.bench.scale $(ARGS)
+
+races: install  ## 同時書き込みの競争 / many clients at one resource, a thousand rounds of each race
+	@tests/with-postgres $(BIN)/python -m tests.bench.races $(ARGS)
 
 definitions: install  ## R4定義の表を作り直す / rebuild the tables of R4 definitions
 	@set -e; made=$$(mktemp -d); \

@@ -20,6 +20,7 @@ from hub.packages import Packages
 from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
 from hub.restful import answers
+from hub.restful.allowance import Allowance
 from hub.restful.call import read_call
 from hub.restful.hub import Hub
 from hub.restful.routes import routes as fhir_routes
@@ -34,14 +35,17 @@ def create_app(
     database: Database,
     wake: Callable[[], None] = lambda: None,
     anchor: Callable[[], None] = lambda: None,
+    *,
+    is_read_only: bool = False,
 ) -> FastAPI:
     """The ASGI application over a migrated database.
 
     `wake` is called after a commit that may have queued a message, `anchor` after one
-    that may have withdrawn a consent.
+    that may have withdrawn a consent. `is_read_only` after a restore (K7).
     """
     keys = signing_keys(settings)
     hub = make_hub(settings, database, wake, anchor)
+    hub = replace(hub, is_read_only=is_read_only)
     fetcher = make_fetcher(settings)
     app = FastAPI(
         title="つなぎハブ Tsunagi Hub",
@@ -75,6 +79,7 @@ def make_hub(
         link_key=hashlib.sha256(key + b"links").digest(),
         wake=wake,
         anchor=anchor,
+        allowance=Allowance(settings.rate_per_second, settings.rate_burst),
     )
 
 
@@ -105,7 +110,10 @@ def _own_routes(database: Database) -> list[Route]:
         try:
             with database.transaction(write=False) as session:
                 session.exec_driver_sql("SELECT 1")
+            has_room = database.has_room()
         except Exception:  # noqa: BLE001 - whatever it is, we are not ready
+            has_room = False
+        if not has_room:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 

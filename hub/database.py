@@ -11,8 +11,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -34,21 +36,39 @@ from sqlalchemy import (
     insert,
     text,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+
+from hub.faults import is_full
 
 Session = Connection
 metadata = MetaData()
 
 _REST = 5.0  # seconds after which a pooled connection is asked whether it lives
+_TRIAL = {
+    "sqlite": (
+        "CREATE TABLE trial_of_room (body BLOB)",
+        "INSERT INTO trial_of_room VALUES (zeroblob(8000000))",
+    ),
+    "postgresql": (
+        "CREATE TEMPORARY TABLE trial_of_room (body TEXT) ON COMMIT DROP",
+        "INSERT INTO trial_of_room SELECT 'x' FROM generate_series(1, 200000)",
+    ),
+}
 _WRITE_LOCK = 7_352_246  # any constant: the key of the advisory lock
 
 
 class Database:
-    """An engine and its transactions. Thread-safe; `close` when done."""
+    """An engine and its transactions. Thread-safe; `close` when done.
 
-    def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+    With `seconds` no statement takes longer (on SQLite: no transaction), so that
+    one costly search cannot keep the others waiting for ever (AB26).
+    """
+
+    def __init__(self, url: str, seconds: float | None = None) -> None:
+        self.engine = make_engine(url, seconds)
+        self._was_full = False
+        event.listen(self.engine, "handle_error", self._note_full)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite has one writer and lets the others sleep and try again: threads of
         # one process take turns instead (measured: p95 of four, 350 to 90 ms).
@@ -85,6 +105,28 @@ class Database:
         with self._glances.connect() as session:
             yield session
 
+    def has_room(self) -> bool:
+        """Whether something can be written; tried out only after once it could not.
+
+        Eight megabytes, to exceed what is only cached, and rolled back.
+        """
+        if not self._was_full:
+            return True
+        self._was_full = False
+        with self.engine.connect() as session:
+            try:
+                for statement in _TRIAL[session.dialect.name]:
+                    session.exec_driver_sql(statement)
+            except DBAPIError:
+                return False
+            finally:
+                session.rollback()
+        return not self._was_full
+
+    def _note_full(self, context: ExceptionContext) -> None:
+        if is_full(context.original_exception):
+            self._was_full = True
+
     def weaknesses(self) -> list[str]:
         """Server settings under which an acknowledged write could be lost (§5)."""
         if self.is_sqlite:
@@ -100,7 +142,7 @@ class Database:
         self.engine.dispose()
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, seconds: float | None = None) -> Engine:
     """An engine with the safe settings of security.md §5 (WAL, FULL, foreign keys)."""
     parsed = make_url(url)
     if parsed.drivername in ("postgresql", "postgres"):
@@ -108,18 +150,27 @@ def make_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(
             parsed,
+            # Whoever waited for a writer must see what it wrote (rest.md §4).
+            isolation_level="READ COMMITTED",
             pool_size=10,
             max_overflow=20,
             hide_parameters=True,  # an error must not tell what was to be stored
         )
         event.listen(engine, "checkin", _remember_use)
         event.listen(engine, "checkout", _ping_after_rest)
+        if seconds:
+            event.listen(engine, "connect", partial(_time_out, seconds))
         return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, pool_size=20, max_overflow=20, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _begin_immediate)
+    if seconds:
+        event.listen(engine, "connect", _watch_deadline)
+        event.listen(engine, "begin", partial(_set_deadline, seconds))
+        event.listen(engine, "commit", _no_deadline)
+        event.listen(engine, "rollback", _no_deadline)
     return engine
 
 
@@ -275,3 +326,23 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Connection) -> None:
     if not connection.get_execution_options().get("is_glance"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _time_out(seconds: float, connection: Any, _record: object) -> None:
+    connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+    connection.commit()
+
+
+def _watch_deadline(connection: Any, record: Any) -> None:
+    """SQLite has no time-out: it asks us every so many steps whether to go on."""
+    record.info["deadline"] = deadline = [inf]
+    connection.set_progress_handler(lambda: monotonic() > deadline[0], 100_000)
+
+
+def _set_deadline(seconds: float, connection: Connection) -> None:
+    connection.info["deadline"][0] = monotonic() + seconds
+
+
+def _no_deadline(connection: Connection) -> None:
+    # What follows is a commit, which must not be torn apart, or idleness.
+    connection.info["deadline"][0] = inf

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     max_depth: int = Field(default=64, gt=0)
     page_size: int = Field(default=50, gt=0)
     max_page_size: int = Field(default=1000, gt=0)
+    request_seconds: float = Field(default=30.0, gt=0)
+    rate_per_second: float = Field(default=0.0, ge=0)
+    rate_burst: int = Field(default=200, gt=0)
     token_seconds: int = Field(default=300, gt=0, le=300)
     delivery_timeout: float = Field(default=20.0, gt=0)
     delivery_allowed_hosts: str = ""

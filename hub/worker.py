@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,7 @@ from hub.database import Database, Session, flush
 from hub.delivery import endpoints, outbox
 from hub.delivery.connector import Connector, DeliveryError, Destination, Message
 from hub.delivery.outbox import LEASE, Envelope, Settled
+from hub.faults import retried
 from hub.fhir.dates import now
 
 _POLL = 1.0  # seconds between looks when nobody wakes the worker
@@ -205,7 +207,7 @@ class Worker:
         if self._clock() - at >= timedelta(seconds=LEASE):
             return True  # this process slept; the lease may be another's by now
         error = self._send(envelope, destination)
-        self._settle(envelope, destination, error)
+        retried(partial(self._settle, envelope, destination, error))
         return error is None or not (error.retry or error.disable)
 
     def _postpone(self, session: Session, envelope: Envelope, at: datetime) -> None:

@@ -150,7 +150,7 @@ def running_hub(
     made = Settings(
         dev=True, base_url=base, state=state, database_url=database_url, **settings
     )
-    database = Database(database_url)
+    database = Database(database_url, made.request_seconds)
     import_directory(made, database)
     app = create_app(made, database)
     with serve(app, sock), httpx.Client(base_url=base, timeout=30) as http:

@@ -363,8 +363,8 @@ def test_Q12_stopping_ends_what_is_under_way_and_claims_nothing_more(post):
 
 
 def test_a_stop_does_not_wait_longer_than_its_grace(post):
-    post.box.add("", "aira", grant_id=None)
-    post.receiver.slow["aira"] = 1.5
+    id_ = post.box.add("", "aira", grant_id=None)
+    post.receiver.slow["aira"] = 3.0
     stop = threading.Event()
     runner = threading.Thread(target=post.worker.run, args=(stop, 0.1))
     runner.start()
@@ -373,13 +373,13 @@ def test_a_stop_does_not_wait_longer_than_its_grace(post):
     stop.set()
     begun = time.monotonic()
     runner.join(5)
-    assert time.monotonic() - begun < 1.0
-    while not post.receiver.got:
-        time.sleep(0.01)
-    time.sleep(0.2)  # the thread settles before the database is dropped
+    assert time.monotonic() - begun < 2.5
+    while post.box.status(id_) != "delivered":
+        time.sleep(0.01)  # the thread settles before the database is dropped
 
 
-def test_a_woken_worker_delivers_at_once(post):
+def test_a_woken_worker_delivers_at_once(post, monkeypatch):
+    monkeypatch.setattr("hub.worker._POLL", 600.0)
     stop = threading.Event()
     runner = threading.Thread(target=post.worker.run, args=(stop,))
     runner.start()
@@ -388,12 +388,10 @@ def test_a_woken_worker_delivers_at_once(post):
     post.box.add()
     post.worker.wake.set()
     while not post.receiver.got:
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 60  # far from the next look by itself
         time.sleep(0.002)
-    waited = time.monotonic() - begun
     stop.set()
     runner.join()
-    assert waited < 0.8
 
 
 def test_C1_C2_a_closed_grant_stops_the_message_and_leaves_an_event(post):
@@ -438,7 +436,7 @@ def test_C4_a_withdrawal_between_attempts_ends_them(post):
 def test_K5_nothing_starts_after_a_withdrawal_was_acknowledged(post):
     for number in range(60):
         post.box.add("c1", ("aira", "kumage", "ijuin")[number % 3])
-    post.receiver.slow = dict.fromkeys(post.known, 0.005)
+    post.receiver.slow = dict.fromkeys(post.known, 0.05)
     stop = threading.Event()
     runner = threading.Thread(target=post.worker.run, args=(stop,))
     runner.start()
@@ -503,7 +501,7 @@ def test_a_worker_survives_a_database_that_fails_for_a_moment(post):
     while not calls:
         time.sleep(0.01)
     post.box.pass_(seconds=LEASE)
-    deadline = time.monotonic() + 6
+    deadline = time.monotonic() + 60
     while not post.receiver.got and time.monotonic() < deadline:
         time.sleep(0.01)
     stop.set()

@@ -47,10 +47,11 @@ class SetBackError(RuntimeError):
     def __init__(self, seq: int, found: int, path: Path) -> None:
         super().__init__(
             f"監査ログの控え（{path.name}）は{seq}番まで署名済みですが、データベースは"
-            f"{found}番までです。新しいバックアップを戻すか、空のデータベースで"
-            f"始め直すときは控えファイルを別の場所へ移してください。"
-            f" / the database ({found}) is behind its checkpoint ({seq}): restore a"
-            f" newer backup, or move {path.name} away when starting afresh"
+            f"{found}番までです。バックアップから戻したときは tsunagi reconcile を、"
+            f"空のデータベースで始め直すときは控えファイルを別の場所へ移してください。"
+            f" / the database ({found}) is behind its checkpoint ({seq}): run"
+            f" `tsunagi reconcile` after a restore, or move {path.name} away when"
+            f" starting afresh"
         )
 
 

@@ -9,7 +9,17 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from hub.cli import audit, by_hand, client, directory, intake, keys, report, serve
+from hub.cli import (
+    audit,
+    by_hand,
+    client,
+    directory,
+    intake,
+    keys,
+    reconcile,
+    report,
+    serve,
+)
 from hub.cli.said import print_issues, print_problem
 from hub.fhir.outcome import FhirError
 
@@ -34,6 +44,7 @@ app.command("work")(serve.work)
 app.command("demo")(serve.demo)
 app.command("migrate")(serve.migrate)
 app.command("keys")(keys.make)
+app.command("reconcile")(reconcile.reconcile)
 app.command("intake")(intake.intake)
 client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)

@@ -30,10 +30,13 @@ def local_settings() -> Settings:
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Database]:
-    """A database that answers, whatever its schema; else say why not and exit 2."""
+def connected(settings: Settings, seconds: float | None = None) -> Iterator[Database]:
+    """A database that answers, whatever its schema; else say why not and exit 2.
+
+    `seconds` as for Database.
+    """
     try:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, seconds)
     except (ArgumentError, ImportError, ValueError):  # a port that is no number
         refuse(
             "TSUNAGI_DATABASE_URL を読めません。sqlite:///ファイル か"
@@ -49,9 +52,9 @@ def connected(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
+def opened(settings: Settings, seconds: float | None = None) -> Iterator[Database]:
     """A database whose schema is current; else say `tsunagi migrate` and exit 2."""
-    with connected(settings) as database:
+    with connected(settings, seconds) as database:
         if revision(database) != head():
             require_not_newer(database)
             refuse(

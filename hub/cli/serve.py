@@ -73,18 +73,26 @@ def serve(
             with connected(settings) as database:
                 require_not_newer(database)
             prepare(settings)
-        with opened(settings) as database:
+        with opened(settings, settings.request_seconds) as database:
             require_durable(settings, database)
             _serve(settings, database, listener)
 
 
 def _serve(settings: Settings, database: Database, listener: socket.socket) -> None:
     """Answer until a signal comes; then worker, sealer and checkpoints end."""
-    import uvicorn
-
     from hub.app import create_app
-    from hub.running.parts import delivering, make_worker, sealing
+    from hub.running.parts import delivering, is_set_back, make_worker, sealing
 
+    if is_set_back(settings, database):
+        print_problem(
+            "バックアップから戻したデータベースです。読み取りだけを受け付け、何も届けません。"
+            "tsunagi reconcile で確かめてください。",
+            "The database was restored from a backup: the hub only reads and delivers"
+            " nothing until `tsunagi reconcile`.",
+        )
+        app = create_app(settings, database, is_read_only=True)
+        _answer(settings, app, listener)
+        return
     with ExitStack() as stack:
         checkpoints = stack.enter_context(sealing(settings, database))
         wake = _nothing
@@ -102,19 +110,27 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
         def anchor() -> None:
             checkpoints.anchor(database)
 
-        config = uvicorn.Config(
-            create_app(settings, database, wake, anchor),
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            timeout_graceful_shutdown=10,
-        )
-        gc.freeze()
-        gc.enable()
-        out.print(f"つなぎハブ {settings.fhir_base}", markup=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        app = create_app(settings, database, wake, anchor)
+        _answer(settings, app, listener)
+
+
+def _answer(settings: Settings, app: Any, listener: socket.socket) -> None:
+    """Answer requests until a signal comes."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=10,
+    )
+    gc.freeze()
+    gc.enable()
+    out.print(f"つなぎハブ {settings.fhir_base}", markup=False)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def work(dev: Dev = False) -> None:

@@ -1,8 +1,9 @@
 """Answers on the wire: resources, outcomes, headers (rest.md F1, F15, F18)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
+from math import ceil
 from typing import Any
 
 import orjson
@@ -115,3 +116,10 @@ def of_issues(issues: Sequence[Issue], status: int) -> Answer:
     if status in (429, 503):
         headers["Retry-After"] = "2"
     return Answer(status, encode(operation_outcome(issues)), headers)
+
+
+def throttled(wait: float) -> Answer:
+    """429 for a client that called too often; `wait` in seconds."""
+    seconds = max(1, ceil(wait))
+    answer = of_issues([issue("HUB-REST-081", seconds=seconds)], 429)
+    return replace(answer, headers={**answer.headers, "Retry-After": str(seconds)})

@@ -62,7 +62,20 @@ def _limits(hub: Hub) -> str:
     return (
         f"1 Bundle は {settings.max_bundle_entries} entry、本文は "
         f"{settings.max_body_bytes} バイト、1ページは {settings.max_page_size} 件まで。"
+        f"JSON の入れ子は {settings.max_depth}、1件の処理は "
+        f"{settings.request_seconds:g} 秒まで。{_rate(hub)}"
         f" Issues have stable ids ({len(catalogue())} of them)."
+    )
+
+
+def _rate(hub: Hub) -> str:
+    """How often a client may call, where that is limited."""
+    settings = hub.settings
+    if not settings.rate_per_second:
+        return ""
+    return (
+        f"1クライアントは毎秒 {settings.rate_per_second:g} 回（一度に "
+        f"{settings.rate_burst} 回）まで。"
     )
 
 

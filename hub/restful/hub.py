@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hub.database import Database
 from hub.fhir.search import Declared
 from hub.referrals.knowledge import Knowledge
+from hub.restful.allowance import Allowance
 from hub.settings import Settings
 
 
@@ -15,7 +16,8 @@ class Hub:
     signs a checkpoint of the audit log before a withdrawal is acknowledged.
 
     `link_key` signs the next links of searches; `declared` are the search
-    parameters of every served type.
+    parameters of every served type. `is_read_only` after a restore until it is
+    reconciled (K7).
     """
 
     settings: Settings
@@ -25,6 +27,8 @@ class Hub:
     link_key: bytes
     wake: Callable[[], None]
     anchor: Callable[[], None]
+    allowance: Allowance
+    is_read_only: bool = False
 
     @property
     def base(self) -> str:

@@ -4,13 +4,16 @@ Every row is reported: accepted with its Task, or refused with row, column, reas
 A row that fails leaves the others alone and nothing of itself behind.
 """
 
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hub.actor import Actor
 from hub.directory.ask import StoredDirectory
+from hub.faults import retried
 from hub.fhir import dates
-from hub.fhir.json import decode, encode
+from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.referrals.route import to_json
 from hub.restful import leaflet
@@ -20,7 +23,7 @@ from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.hub import Hub
 from hub.restful.refusals import audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
-from hub.restful.transaction import process, require_sound
+from hub.restful.transaction import process
 
 # What one row may make: a client without one of these creates nothing by a sheet.
 MADE = (
@@ -63,16 +66,21 @@ def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
     if judged.bundle is None:
         audit_refusal(hub, actor, "transaction", judged.issues)
         return describe(judged)
-    bundle = judged.bundle
-    entries = read_bundle(bundle, f"{hub.base}/", hub.settings.max_bundle_entries)
     try:
-        require_sound(hub, actor, bundle, entries)
-        with hub.database.transaction() as session:
-            answer = process(hub, session, actor, entries)
+        answer = retried(partial(_process, hub, actor, judged.bundle))
     except FhirError as error:
         audit_refusal(hub, actor, "transaction", error.issues)
         return describe(replace(judged, bundle=None, issues=error.issues))
     return {**describe(judged), **_stored(answer, is_joined=judged.is_correction)}
+
+
+def _process(hub: Hub, actor: Actor, bundle: Resource) -> bytes:
+    # A copy: what is stored is a changed Bundle, and the row may be tried again.
+    tried = deepcopy(bundle)
+    entries = read_bundle(tried, f"{hub.base}/", hub.settings.max_bundle_entries)
+    require_sound(hub, actor, tried, entries)
+    with hub.database.transaction() as session:
+        return process(hub, session, actor, entries)
 
 
 def describe(judged: Judged) -> dict[str, Any]:

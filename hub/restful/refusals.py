@@ -8,23 +8,28 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hub import audit
 from hub.actor import Actor
+from hub.faults import is_full, is_lost, is_too_slow
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.restful.hub import Hub
 
 log = structlog.get_logger(__name__)
 
-_FULL = ("database or disk is full", "disk i/o error", "no space left", "disk full")
-
 
 def issues_of(hub: Hub, error: Exception, request_id: str) -> tuple[Issue, ...]:
     """The issues of an exception; what nobody foresaw is logged and says nothing."""
     if isinstance(error, FhirError):
         return error.issues
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
-        full = any(sign in str(error).lower() for sign in _FULL)
-        log.error("database", request_id=request_id, full=full)
-        return (issue("HUB-REST-025" if full else "HUB-REST-017"),)
+    if isinstance(error, DBAPIError | OSError) and is_full(error):
+        log.error("full", request_id=request_id)
+        return (issue("HUB-REST-025"),)
+    if isinstance(error, DBAPIError) and is_too_slow(error):
+        log.error("too slow", request_id=request_id)
+        return (issue("HUB-REST-080"),)
+    gone = OperationalError | InterfaceError | PoolTimeoutError
+    if isinstance(error, gone) or is_lost(error):
+        log.error("database", request_id=request_id)
+        return (issue("HUB-REST-017"),)
     # Without `--dev` no traceback: its values may be personal data.
     say = log.exception if hub.settings.dev else log.error
     say("internal error", request_id=request_id, kind=type(error).__name__)

@@ -7,6 +7,7 @@ reader, and a hot read costs half (dependencies.md §5).
 import logging
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.actor import Actor
+from hub.faults import retried
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
 from hub.restful import answers, contents, operations, read, search, write
@@ -43,6 +45,7 @@ class Way(NamedTuple):
 
 
 Ways = Mapping[str, Way]
+_WRITING = ("create", "update", "patch", "delete", "transaction")
 
 
 def routes(hub: Hub) -> list[Route]:
@@ -155,10 +158,16 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
         actor = authenticate(
             hub.database, call.authorization, call.request_id, call.correlation_id
         )
+        if wait := hub.allowance.wait(actor.client_id):
+            # Not audited: a client that runs wild would fill the log.
+            return answers.throttled(wait)
         if not contents.wants_native(call):
             require_acceptable(call)
         require_speakable(call, way.interaction)
-        return way.handler(hub, actor, call)
+        _require_open(hub, way)
+        # A handler reads the bytes anew and, before its commit, touches nothing but
+        # the database: it may be run again.
+        return retried(partial(way.handler, hub, actor, call))
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
         issues = refused(hub, actor, way.interaction, error, call.request_id)
         answer = answers.of_issues(issues, FhirError(*issues).status)
@@ -166,6 +175,12 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
         allow = {"Allow": _allow(ways, call, but=call.method)}
         return Answer(answer.status, answer.body, {**answer.headers, **allow})
     return answer
+
+
+def _require_open(hub: Hub, way: Way) -> None:
+    """A hub that was set back only reads until somebody has reconciled it (K7)."""
+    if hub.is_read_only and way.interaction in _WRITING:
+        raise FhirError(issue("HUB-REST-082"))
 
 
 def _is_unknown(call: Call) -> bool:

@@ -102,4 +102,8 @@ def searchable() -> Declared:
     The log is not in the store: `privacy` searches it, and no other search reaches it.
     """
     known = declared()
-    return {name: known[name] for name in SERVED if name not in AUDIT_TYPES}
+    return {
+        name: known[name]
+        for name, has in SERVED.items()
+        if name not in AUDIT_TYPES and "search-type" in has
+    }

@@ -5,6 +5,8 @@ rules, references, and for a referral the consent gate and the routing. Whatever
 fails afterwards rolls everything back.
 """
 
+from copy import deepcopy
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +15,7 @@ from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
 from hub.disclosure import cases
+from hub.faults import retried
 from hub.fhir import dates
 from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, Issue, issue, operation_outcome, require_none
@@ -123,15 +126,21 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
     results = []
     for entry in entries:
         try:
-            with hub.database.transaction() as session:
-                _require_scope(actor, entry)
-                done = run_alone(hub, session, By(actor), entry)
+            done = retried(partial(_do, hub, actor, entry))
             results.append(_response_entry(entry, done, call.prefers))
         except Exception as error:  # noqa: BLE001 - the others were stored already
             act = entry.interaction
             results.append(_failed(refused(hub, actor, act, error, call.request_id)))
     _committed(hub, entries)
     return _response("batch-response", results)
+
+
+def _do(hub: Hub, actor: Actor, entry: Entry) -> Done:
+    # A copy: what is stored is a changed resource, and the entry may be tried again.
+    tried = deepcopy(entry)
+    with hub.database.transaction() as session:
+        _require_scope(actor, tried)
+        return run_alone(hub, session, By(actor), tried)
 
 
 def _require_known(entry: Entry) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hub.app import know, make_fetcher
 from hub.audit.checkpoint import Checkpoints, load_key
+from hub.audit.reconcile import find_set_back
 from hub.audit.seal import Sealer
 from hub.database import Database, Session
 from hub.delivery.connector import Destination
@@ -55,6 +56,11 @@ def make_worker(settings: Settings, database: Database) -> Worker:
 
     fhir_rest = FhirRest(make_fetcher(settings), key, dev=settings.dev)
     return Worker(database, {"fhir_rest": fhir_rest}, find, are_open)
+
+
+def is_set_back(settings: Settings, database: Database) -> bool:
+    """True when an older state of the database was put back: read-only (K7)."""
+    return find_set_back(database, checkpoints_path(settings)) is not None
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
     return printed
 
 
-def wait_for(url: str, process: subprocess.Popen[str], patience: float = 30.0) -> None:
+def wait_for(url: str, process: subprocess.Popen[str], patience: float = 90.0) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]

@@ -329,9 +329,9 @@ def test_threads_have_their_own_connection_to_the_postal_codes():
 
 def test_the_place_tables_are_read_quickly():
     read_gazetteer.cache_clear()
-    start = time.perf_counter()
+    start = time.process_time()
     read_gazetteer(PROFILES)
-    assert time.perf_counter() - start < 0.3
+    assert time.process_time() - start < 0.3
 
 
 def test_the_code_system_of_municipalities_is_that_of_the_place_tables():

@@ -498,7 +498,7 @@ def test_T20_oversize_requests_are_refused_and_others_served(hub):
         assert hub.token(hub.form(client.client_id)).status_code == 200
         waited = time.monotonic() - began
         assert all(refused(future.result()) for future in running)
-    assert waited < 5
+    assert waited < 30  # not behind the flood; generous for a machine under load
 
 
 def test_T20_an_assertion_nested_deeply_or_with_doubled_keys_is_refused(hub):

@@ -17,18 +17,18 @@ def test_a_hostile_document_does_not_cost_the_square_of_its_size():
         {"fullUrl": f"https://x.example/fhir/Patient/x{n}", "resource": a_patient()}
         for n in range(500)
     ]
-    start = time.perf_counter()
+    start = time.process_time()
     found = validate(document)
     assert len(found) == MAX_ISSUES + 1
     assert found[-1].id == "HUB-VAL-090"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_hostile_reference_does_not_cost_the_square_of_its_length():
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("Patient?" + "=" * 200_000 + " ", "https://x" + "/A" * 200_000 + " "):
         validate(a_patient(generalPractitioner=[{"reference": text}]))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_types_are_made_ready_once_whatever_the_threads():
