@@ -17,7 +17,14 @@ import orjson
 from hub.fhir.json import Resource
 from hub.fhir.outcome import code_system
 
-_ARTEFACTS = ("codesystems", "questionnaires", "valuesets", "conceptmaps")
+_ARTEFACTS = (
+    "codesystems",
+    "questionnaires",
+    "valuesets",
+    "conceptmaps",
+    "subscriptiontopics",
+    "operations",
+)
 
 
 class PackagesError(Exception):

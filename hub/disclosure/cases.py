@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import RowMapping, and_, bindparam, select, tuple_, update
 
@@ -87,6 +87,11 @@ def keep_draft(
             "expires": dates.micros(expires),
         },
     )
+
+
+def keep_own(session: Session, resource: tuple[str, str], organisation: str) -> None:
+    """Keep a resource that never belongs to a case private to an organisation."""
+    keep_draft(session, resource, organisation, datetime.max.replace(tzinfo=UTC))
 
 
 def adopt_drafts(session: Session, resources: Iterable[tuple[str, str]]) -> None:

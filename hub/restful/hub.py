@@ -7,6 +7,7 @@ from hub.database import Database
 from hub.fhir.search import Declared
 from hub.referrals.knowledge import Knowledge
 from hub.settings import Settings
+from hub.subscriptions.judge import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Hub:
     signs a checkpoint of the audit log before a withdrawal is acknowledged.
 
     `link_key` signs the next links of searches; `declared` are the search
-    parameters of every served type.
+    parameters of every served type; `subscribable` is what a Subscription may ask.
     """
 
     settings: Settings
@@ -25,6 +26,7 @@ class Hub:
     link_key: bytes
     wake: Callable[[], None]
     anchor: Callable[[], None]
+    subscribable: Rules
 
     @property
     def base(self) -> str:

@@ -6,7 +6,7 @@ Shared by the single interactions, batch and transaction; the caller has the ses
 from datetime import timedelta
 from typing import Any
 
-from hub import changes
+from hub import changes, subscribing
 from hub.changes import Belonging, By
 from hub.database import Session
 from hub.disclosure import cases, grants
@@ -25,7 +25,7 @@ from hub.referrals.rules import (
     require_task_change,
 )
 from hub.referrals.withdraw import after_consent
-from hub.restful.call import require_interaction
+from hub.restful.call import require_interaction, require_scope
 from hub.restful.checks import require_rules, require_valid
 from hub.restful.hub import Hub
 from hub.restful.linking import Linker
@@ -57,6 +57,9 @@ def create_one(
         Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
     if kind in DIRECTORY_TYPES:
         return changes.create(session, by, resource, id=id)
+    if kind == "Subscription":
+        require_scope(by.actor, "r", "Task")  # else it would be accepted and mute
+        return subscribing.create(session, hub.subscribable, by, resource, id)
     belonging = require_permit(hub, session, by, resource)
     stored = changes.create(session, by, resource, belonging, id=id)
     if not belonging.cases:
@@ -91,6 +94,13 @@ def update_one(
     require_rules(hub.knowledge, resource)
     if not is_linked:
         Linker(hub, session, by.actor, {}).link(resource, kind, is_new=False)
+    if kind == "Subscription":
+        require_scope(by.actor, "r", "Task")
+        rules = hub.subscribable
+        return (
+            subscribing.update(session, rules, by, before, resource, interaction),
+            False,
+        )
     old = before.resource()
     resource = _require_change(hub, session, by, old, resource)
     patient = patient_of(session, kind, id)
@@ -132,6 +142,8 @@ def delete_one(session: Session, by: By, before: Stored) -> Stored:
         return before
     if cases.of_resource(session, before.type, before.id):
         raise FhirError(issue("HUB-REF-016", before.type))
+    if before.type == "Subscription":
+        subscribing.delete(session, before.id, by.at)
     return changes.delete(session, by, before.type, before.id, before.version)
 
 

@@ -256,7 +256,7 @@ def test_D13_the_log_is_read_and_searched_and_nothing_else(privacy, source, stat
 
 def test_D13_the_types_that_are_not_declared_are_404(caller, statement):
     declared = set(_resources(statement))
-    for kind in ("Medication", "Subscription", "Binary", "List", "Group", "Bundle"):
+    for kind in ("Medication", "Binary", "List", "Group", "Bundle"):
         assert kind not in declared
         for answer in (
             caller.get(f"/{kind}/x"),
