@@ -176,6 +176,6 @@ def _of(row: Row[Any]) -> Subscription:
 def _values(new: Subscription) -> dict[str, Any]:
     values = {name: getattr(new, name) for name in Subscription.__slots__}
     values["verified"] = int(values.pop("is_verified"))
-    values["filters"] = orjson.dumps(new.filters).decode()
+    values["filters"] = orjson.dumps([list(one) for one in new.filters]).decode()
     values["errors"] = orjson.dumps(new.errors).decode()
     return values

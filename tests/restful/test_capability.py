@@ -21,6 +21,7 @@ from tests.restful.build import (
     refusal,
     submit,
 )
+from tests.subscriptions.build import a_subscription
 
 ALL = [
     "read",
@@ -148,6 +149,7 @@ LEAST: dict[str, dict[str, Any]] = {
         "payloadType": [CODE],
         "address": "https://else.example/fhir",
     },
+    "Subscription": a_subscription("https://else.example/hook"),
 }
 
 

@@ -182,7 +182,10 @@ REFUSED = {
         f"{CRITERIA}.extension[0]",
     ),
     "custom channel": (
-        _with(["channel", "_type"], {"extension": [{"url": "http://x.example/a"}]}),
+        _with(
+            ["channel", "_type"],
+            {"extension": [{"url": "http://x.example/a", "valueString": "a"}]},
+        ),
         "008",
         f"{CHANNEL}.type",
     ),
