@@ -8,7 +8,7 @@ from hub.changes import Belonging, By
 from hub.database import Session
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import DIRECTORY_TYPES, class_of
+from hub.disclosure.classes import class_of
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals import amend, submit
@@ -23,6 +23,7 @@ from hub.restful.hub import Hub
 from hub.restful.linking import Linker
 from hub.restful.one import create_one
 from hub.restful.people import require_one_person
+from hub.restful.served import DIRECTORY_TYPES, OWN_TYPES
 from hub.restful.single import CREATED, OK, Done, run_alone
 from hub.restful.visible import record_read
 from hub.store import resources as store
@@ -30,6 +31,8 @@ from hub.store.resources import Stored
 from hub.store.visibility import hub_sees_all
 
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
+# Never part of a case, whatever it travels with.
+_APART = (*DIRECTORY_TYPES, *OWN_TYPES)
 _REUSED = ("Patient", "RelatedPerson")
 
 
@@ -156,7 +159,7 @@ class Whole:
 
     def _parts(self) -> Parts:
         """The referral as it will stand: what was found as it is stored."""
-        posted = [e for e in self._posted() if e.type not in DIRECTORY_TYPES]
+        posted = [e for e in self._posted() if e.type not in _APART]
         return Parts(
             {self._reference(e): self._resource(e) for e in posted},
             {self._reference(e): e.index for e in posted},
@@ -186,7 +189,7 @@ class Whole:
         """A new referral may use its sender's own Patient again, and little else."""
         for entry in self._posted():
             found = self.found.get(entry.index)
-            if found is None or entry.type in DIRECTORY_TYPES:
+            if found is None or entry.type in _APART:
                 continue
             author = cases.author_of(self.session, found.type, found.id)
             own = author in (None, self.by.actor.organisation)
@@ -238,14 +241,14 @@ class Whole:
 
     def _create(self, case: Case, entry: Entry) -> Stored:
         id, session, by = self.ids[entry.index], self.session, self.by
-        if entry.type in DIRECTORY_TYPES:
+        if entry.type in _APART:
             return create_one(self.hub, session, by, entry.body, id, is_linked=True)
         data_class = class_of(entry.body, by_recipient=False)
         place = Belonging((case.id,), data_class, case.patient)
         return changes.create(session, by, entry.body, place, id=id)
 
     def _place_found(self, case: Case, found: Stored) -> None:
-        if found.type in DIRECTORY_TYPES:
+        if found.type in _APART:
             return
         key = (found.type, found.id)
         resource = resource_of(self.session, *key)

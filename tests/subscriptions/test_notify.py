@@ -3,11 +3,16 @@
 import base64
 import hashlib
 import hmac
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 
+from hub.delivery.schedule import MAX_ATTEMPTS
+from hub.delivery.tables import outbox
 from hub.smart import clients
+from hub.subscriptions import registry
 from hub.validation import validate
 from tests.referrals.build import COOPERATING, HOSPITAL, sent
 from tests.subscriptions.build import (
@@ -342,6 +347,20 @@ def test_Q8_410_stops_an_endpoint_until_it_is_asked_for_again(hub, source, hook)
     assert hook.numbers() == [1, 1]
 
 
+def test_Q4_a_worker_that_died_while_sending_is_told_of_too(hub, source, hook):
+    id_ = active(hub, source, hook, FILTER)
+    sent(hub)
+    with hub.database.transaction() as session:
+        session.execute(
+            update(outbox)
+            .where(outbox.c.kind == "event-notification", outbox.c.status == "queued")
+            .values(status="sending", attempts=MAX_ATTEMPTS, lease_until=0)
+        )
+    send(hub)
+    found = source.read(f"/Subscription/{id_}")
+    assert (found["status"], found["error"]) == ("error", "lease-expired")
+
+
 def test_events_before_the_handshake_wait_for_it(hub, source, hook):
     id_ = subscribed(source, hook.url, FILTER)
     sent(hub)
@@ -406,6 +425,35 @@ def test_S9_concurrent_changes_share_no_number_and_leave_no_gap(
     send(hub)
     assert hook.numbers() == list(range(1, 9))
     assert value(status(source, id_), "events-since-subscription-start") == "8"
+
+
+def test_S9_of_two_transactions_the_second_counts_after_the_first_has_ended(
+    hub, source, hook
+):
+    """Without the lock that orders writes: the row itself orders the numbers."""
+    id_ = active(hub, source, hook)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def first():
+        with hub.database.engine.begin() as session:
+            registry.count(session, id_, 2)
+            begun.set()
+            may_end.wait(10)
+            raise RuntimeError
+
+    def second():
+        with hub.database.engine.begin() as session:
+            may_end.set()
+            return registry.count(session, id_, 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        failing = pool.submit(first)
+        assert begun.wait(10)
+        if hub.database.is_sqlite:
+            may_end.set()  # there the second cannot even begin
+        assert pool.submit(second).result() == 1
+        with pytest.raises(RuntimeError):
+            failing.result()
 
 
 def test_S9_a_rollback_gives_its_number_back(hub, source, hook):

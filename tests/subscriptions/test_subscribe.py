@@ -1,11 +1,12 @@
 """Asking for a subscription: S1, S2, S8, S10, and who may see one."""
 
 import json
+import uuid
 
 import pytest
 
 from hub.subscriptions import backport
-from tests.referrals.build import COOPERATING, HOSPITAL
+from tests.referrals.build import COOPERATING, HOSPITAL, Referral
 from tests.subscriptions.build import (
     CENTRE,
     FILTER,
@@ -363,6 +364,44 @@ def test_an_organisation_has_so_many_subscriptions_and_no_more(hub, hook, monkey
     assert errors(answer)[0][0] == "HUB-SUB-018"
     caller.request("DELETE", f"/Subscription/{first}")
     subscribed(caller, HOOK)
+
+
+def _entry(resource):
+    request = {"method": "POST", "url": "Subscription"}
+    return {
+        "fullUrl": f"urn:uuid:{uuid.uuid4()}",
+        "resource": resource,
+        "request": request,
+    }
+
+
+def test_S10_one_that_travels_with_a_referral_is_judged_and_stays_its_senders(
+    hub, source, hook
+):
+    bundle = Referral().bundle()
+    bad = a_subscription(HOOK, criteria="http://x.example")
+    answer = source.post("", {**bundle, "entry": [*bundle["entry"], _entry(bad)]})
+    assert (answer.status_code, errors(answer)[0][0]) == (422, "HUB-SUB-001")
+    good = a_subscription(hook.url, channel={"header": ["X-Key: naisho-no-kagi"]})
+    answer = source.post("", {**bundle, "entry": [*bundle["entry"], _entry(good)]})
+    assert answer.status_code == 200, answer.text
+    location = answer.json()["entry"][-1]["response"]["location"]
+    id_ = location.split("Subscription/")[1].split("/")[0]
+    assert "naisho" not in answer.text + stored_columns(hub.database)
+    assert (
+        hub.caller(CENTRE, "recipient").get(f"/Subscription/{id_}").status_code == 404
+    )
+    send(hub)
+    assert source.read(f"/Subscription/{id_}")["status"] == "active"
+    # The referral of the same transaction is an event of it.
+    assert hook.numbers() == [1, 2]
+
+
+def test_S10_the_entries_of_a_batch_are_judged_too(source, hook):
+    bad = a_subscription("http://hospital.example/hook")
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [_entry(bad)]}
+    (entry,) = source.post("", bundle).json()["entry"]
+    assert entry["response"]["status"].startswith("422")
 
 
 def test_a_recipient_subscribes_too(hub, hook):
