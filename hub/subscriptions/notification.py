@@ -68,7 +68,7 @@ def bundle(
         focuses = dict.fromkeys(event.focus for event in events)
         entries += [_entry(of, focus, is_new=focus in known) for focus in focuses]
     meta: dict[str, Any] = {"profile": [backport.NOTIFICATION]}
-    if any(event.is_test for event in events):
+    if events and all(event.is_test for event in events):
         meta["tag"] = [_TEST]
     return {
         "resourceType": "Bundle",
@@ -91,7 +91,9 @@ def parameters(
     """The subscription-status Parameters."""
     level = content or of.content
     told = [
-        _value("subscription", Reference={"reference": f"Subscription/{of.id}"}),
+        _value(
+            "subscription", Reference={"reference": f"{of.base}/Subscription/{of.id}"}
+        ),
         *([_value("topic", Canonical=of.topic)] if level != "empty" else []),
         _value("status", Code=of.status),
         _value("type", Code=type),

@@ -60,7 +60,8 @@ def test_S3_S5_an_id_only_notification_is_a_conforming_history_bundle(
     assert first["resource"]["resourceType"] == "Parameters"
     assert first["request"]["url"].endswith(f"Subscription/{id_}/$status")
     assert all("request" in e and "response" in e for e in bundle["entry"])
-    assert value(bundle, "subscription") == {"reference": f"Subscription/{id_}"}
+    here = f"{hub.settings.fhir_base}/Subscription/{id_}"
+    assert value(bundle, "subscription") == {"reference": here}
     assert value(bundle, "status") == "active"
     assert value(bundle, "events-since-subscription-start") == "1"
     (event,) = told(bundle)
@@ -142,7 +143,7 @@ def test_S7_status_of_one_of_many_and_of_these(hub, hook):
         assert found["total"] == len(entries)
         assert all(e["search"]["mode"] == "match" for e in entries)
         return {
-            value({"entry": [e]}, "subscription")["reference"].split("/")[1]
+            value({"entry": [e]}, "subscription")["reference"].split("/")[-1]
             for e in entries
         }
 
