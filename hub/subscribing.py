@@ -12,6 +12,7 @@ from hub import changes
 from hub.changes import By, Rewriting
 from hub.database import Session
 from hub.delivery import operate
+from hub.delivery.addresses import target
 from hub.disclosure import cases
 from hub.fhir.dates import micros
 from hub.fhir.json import Resource
@@ -82,7 +83,9 @@ def update(
     if wanted is None:
         raise FhirError(*wrong)
     stored_headers = secrets.unseal(rules.keys, old.id, old.headers) or {}
-    given, unknown = headers.merged(wanted.headers, stored_headers)
+    # Credentials never cross hosts: who names another one gives them anew.
+    kept = stored_headers if _is_same_host(old.endpoint, wanted.endpoint) else {}
+    given, unknown = headers.merged(wanted.headers, kept)
     require_none(unknown)
     columns = _columns(rules, old.id, wanted, given)
     is_other = given != stored_headers or any(
@@ -199,6 +202,13 @@ def _shake(session: Session, new: Subscription, at: datetime) -> None:
     registry.replace(
         session, replace(new, handshake=events.send(session, new, "handshake", at))
     )
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    first, second = target(one), target(other)
+    if first is None or second is None:
+        return False
+    return replace(first, url="") == replace(second, url="")
 
 
 def _next(current: str, asked: str, *, is_other: bool) -> str:

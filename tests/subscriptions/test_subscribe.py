@@ -310,6 +310,20 @@ def test_S10_writing_a_masked_header_back_keeps_it(hub, source, hook):
     assert errors(answer) == [("HUB-SUB-011", f"{CHANNEL}.header[0]")]
 
 
+def test_S10_a_stored_header_is_never_sent_to_another_host(hub, source, hook):
+    header = ["Authorization: Bearer geheim"]
+    id_ = active(hub, source, hook, channel={"header": header})
+    found = source.read(f"/Subscription/{id_}")
+    with listening() as other:
+        found["channel"]["endpoint"] = other.url
+        answer = source.put(f"/Subscription/{id_}", found)
+        assert errors(answer) == [("HUB-SUB-011", f"{CHANNEL}.header[0]")]
+        found["channel"]["header"] = ["Authorization: Bearer other"]
+        assert source.put(f"/Subscription/{id_}", found).status_code == 200
+        send(hub)
+        assert other.got[0][0]["authorization"] == "Bearer other"
+
+
 def test_S10_another_organisations_subscription_is_absent(hub, source, hook):
     id_ = active(hub, source, hook)
     other = hub.caller(COOPERATING, "source")
