@@ -28,6 +28,9 @@ from hub.restful.served import searchable
 from hub.settings import Settings
 from hub.smart.routes import routes as oauth_routes
 from hub.smart.signing import signing_keys
+from hub.subscriptions import secrets
+from hub.subscriptions.judge import Rules
+from hub.subscriptions.topic import topics
 
 
 def create_app(
@@ -70,16 +73,25 @@ def make_hub(
 ) -> Hub:
     """The hub's parts without its routes: for the app and for the command line."""
     audit.observe(database, settings.organization, settings.base_url)
-    key = signing_keys(settings)[0].as_pem(private=True)
+    keys = signing_keys(settings)
+    key = keys[0].as_pem(private=True)
+    knowledge = know(settings)
     return Hub(
         settings=settings,
         database=database,
-        knowledge=know(settings),
+        knowledge=knowledge,
         declared=searchable(),
         link_key=hashlib.sha256(key + b"links").digest(),
         wake=wake,
         anchor=anchor,
         allowance=Allowance(settings.rate_per_second, settings.rate_burst),
+        subscribable=Rules(
+            base=settings.fhir_base,
+            dev=settings.dev,
+            hosts=_allowed_hosts(settings),
+            topics=topics(knowledge.packages.all()),
+            keys=secrets.keys(keys),
+        ),
     )
 
 
@@ -96,10 +108,16 @@ def know(settings: Settings) -> Knowledge:
 
 def make_fetcher(settings: Settings) -> Fetcher:
     """The guarded outbound client as the settings want it."""
-    hosts = [h.strip() for h in settings.delivery_allowed_hosts.split(",") if h.strip()]
     return Fetcher(
-        dev=settings.dev, allowed_hosts=hosts, timeout=settings.delivery_timeout
+        dev=settings.dev,
+        allowed_hosts=_allowed_hosts(settings),
+        timeout=settings.delivery_timeout,
     )
+
+
+def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    hosts = settings.delivery_allowed_hosts.split(",")
+    return tuple(host.strip() for host in hosts if host.strip())
 
 
 def _own_routes(database: Database) -> list[Route]:

@@ -20,6 +20,7 @@ from hub.fhir.json import Resource
 from hub.store import resources as store
 from hub.store.resources import Stored
 from hub.store.visibility import hub_sees_all
+from hub.subscriptions import match
 
 # How a new version came about, as it is audited.
 Rewriting = Literal["update", "patch"]
@@ -65,6 +66,7 @@ def create(
             belonging.data_class,
             by.actor.organisation,
         )
+    _notice(session, by, stored)
     _reindex(session, resource, stored)
     _audit(session, by, "create", stored, belonging.patient)
     return stored
@@ -81,6 +83,7 @@ def update(
 ) -> Stored:
     """Store a new version; `expected` is the version that was read (412 otherwise)."""
     stored = store.update(session, resource, expected=expected, at=by.at)
+    _notice(session, by, stored)
     _reindex(session, resource, stored)
     _audit(session, by, interaction, stored, patient)
     return stored
@@ -109,6 +112,11 @@ def _same(before: Mapping[str, object], after: Mapping[str, object]) -> bool:
     return {k: v for k, v in before.items() if k != "meta"} == {
         k: v for k, v in after.items() if k != "meta"
     }
+
+
+def _notice(session: Session, by: By, stored: Stored) -> None:
+    if stored.type == "Task":
+        match.notice(session, stored.id, stored.version, by.at)
 
 
 def _reindex(session: Session, resource: Resource, stored: Stored) -> None:

@@ -9,7 +9,7 @@ so writes commit in the order they are stamped, as on SQLite: a client that poll
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from math import inf
@@ -43,6 +43,7 @@ from hub.faults import is_full
 
 Session = Connection
 metadata = MetaData()
+AtEnd = Callable[[Connection, dict[Any, Any]], None]
 
 _REST = 5.0  # seconds after which a pooled connection is asked whether it lives
 _TRIAL = {
@@ -88,11 +89,15 @@ class Database:
         with self._turn, self.engine.begin() as session:
             # `info` outlives a rollback: the connection is pooled.
             session.info.pop("collected", None)
+            session.info.pop("at_end", None)
             if write and not self.is_sqlite:
                 session.execute(
                     text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK}
                 )
             yield session
+            flush(session)
+            for act, noted in session.info.pop("at_end", {}).items():
+                act(session, noted)
             flush(session)
 
     @contextmanager
@@ -180,6 +185,16 @@ def collect(session: Session, table: Table, rows: Iterable[dict[str, Any]]) -> N
         "collected", defaultdict(list)
     )
     pending[table].extend(rows)
+
+
+def at_end(session: Session, act: AtEnd) -> dict[Any, Any]:
+    """Do `act` once, last before the commit; what it is handed then, to note things in.
+
+    For what only the outcome of a whole transaction decides: who may see what changed
+    is known when its grants are opened and closed. A rollback forgets it.
+    """
+    acts: dict[AtEnd, dict[Any, Any]] = session.info.setdefault("at_end", {})
+    return acts.setdefault(act, {})
 
 
 def flush(session: Session) -> None:

@@ -23,6 +23,7 @@ _ARTEFACTS = (
     "valuesets",
     "conceptmaps",
     "operationdefinitions",
+    "subscriptiontopics",
 )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -35,6 +36,28 @@ _OUTCOMES = {"delivered": "0", "withdrawn": "4", "dead": "8"}
 FindDestination = Callable[[Session, str], Destination | None]
 MayLeave = Callable[[Session, str], bool]
 OnDelivered = Callable[[Session, Envelope], None]
+_NOTICES = ("handshake", "heartbeat", "event-notification")
+
+
+class Notifying(Protocol):
+    """What the worker asks and tells the subscriptions about their messages."""
+
+    def may_leave(self, session: Session, envelope: Envelope, at: datetime) -> bool:
+        """The owner's authority, asked in the transaction that starts the send."""
+
+    def settled(
+        self,
+        session: Session,
+        envelope: Envelope,
+        settled: Settled,
+        error: DeliveryError | None,
+        at: datetime,
+    ) -> None:
+        """How a send ended, in the writing transaction that says so."""
+
+    def tend(self, at: datetime) -> None:
+        """Called between deliveries: heartbeats and ends that are due."""
+
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +97,9 @@ class Worker:
     `find_destination(session, organisation)` reads the directory, `may_leave(session,
     grant_id)` the grant; `on_delivered(session, envelope)` runs in the transaction
     that settles a delivery (`envelope.is_recalled`: a withdrawal came while it was
-    being sent, so the recipient must get a retraction). `wake` is set by whoever
-    committed a message; without it the worker looks once a second.
+    being sent, so the recipient must get a retraction). `notifying` is asked about
+    messages to Subscriptions. `wake` is set by whoever committed a message; without it
+    the worker looks once a second.
     """
 
     def __init__(
@@ -86,6 +110,7 @@ class Worker:
         may_leave: MayLeave,
         *,
         on_delivered: OnDelivered | None = None,
+        notifying: Notifying | None = None,
         connector_for: Callable[[Destination], str] = lambda _: "fhir_rest",
         clock: Callable[[], datetime] = now,
         threads: int = 4,
@@ -99,6 +124,7 @@ class Worker:
         self._find_destination = find_destination
         self._may_leave = may_leave
         self._on_delivered = on_delivered
+        self._notifying = notifying
         self._connector_for = connector_for
         self._clock = clock
         self._threads = threads
@@ -172,12 +198,26 @@ class Worker:
                 self._recovered = at
         if due:
             self._recover()
+            if self._notifying:
+                self._notifying.tend(at)
         return outbox.is_due(self._database, at)
 
     def _recover(self) -> None:
         with self._database.transaction(write=False) as session:
-            for ended in outbox.recover(session, self._clock()):
-                self._audit(session, ended, ended.status, ended.attempts)
+            ended = outbox.recover(session, self._clock())
+            for one in ended:
+                self._audit(session, one, one.status, one.attempts)
+        if self._notifying:
+            for one in ended:
+                self._tell_of_lost(self._notifying, one)
+
+    def _tell_of_lost(self, notifying: Notifying, ended: Envelope) -> None:
+        if ended.kind not in _NOTICES:
+            return
+        error = DeliveryError("lease-expired", retry=False)
+        settled = Settled(ended.status, ended.attempts)
+        with self._database.transaction() as session:
+            notifying.settled(session, ended, settled, error, self._clock())
 
     def _deliver_all(self, claimed: Sequence[Envelope]) -> None:
         for number, envelope in enumerate(claimed):
@@ -199,7 +239,8 @@ class Worker:
             if destination is None:
                 self._postpone(session, envelope, at)
                 return False
-            started = outbox.start_sending(session, envelope, self._may_leave, at)
+            may_leave = self._asks(envelope, at)
+            started = outbox.start_sending(session, envelope, may_leave, at)
             if started == "withdrawn":
                 self._audit(session, envelope, "withdrawn", envelope.attempts)
         if started != "sending":
@@ -209,6 +250,12 @@ class Worker:
         error = self._send(envelope, destination)
         retried(partial(self._settle, envelope, destination, error))
         return error is None or not (error.retry or error.disable)
+
+    def _asks(self, envelope: Envelope, at: datetime) -> MayLeave:
+        notifying = self._notifying
+        if notifying is None or envelope.kind not in _NOTICES:
+            return self._may_leave
+        return lambda session, _grant: notifying.may_leave(session, envelope, at)
 
     def _postpone(self, session: Session, envelope: Envelope, at: datetime) -> None:
         until = at + _NO_ENDPOINT
@@ -243,7 +290,8 @@ class Worker:
     def _settle(
         self, envelope: Envelope, destination: Destination, error: DeliveryError | None
     ) -> None:
-        is_writing = error is None and self._on_delivered is not None
+        is_notice = envelope.kind in _NOTICES
+        is_writing = is_notice or (error is None and self._on_delivered is not None)
         with self._database.transaction(write=is_writing) as session:
             settled = outbox.settle(
                 session, envelope, error, at=self._clock(), rng=self._rng
@@ -260,7 +308,11 @@ class Worker:
                     address=destination.address,
                     reason=error.reason if error else "",
                 )
-            if settled.status == "delivered" and self._on_delivered:
+            if is_notice and self._notifying:
+                self._notifying.settled(
+                    session, envelope, settled, error, self._clock()
+                )
+            elif settled.status == "delivered" and self._on_delivered:
                 ended = replace(
                     envelope, status="delivered", is_recalled=settled.is_recalled
                 )
@@ -277,10 +329,15 @@ class Worker:
         address: str = "",
         reason: str = "",
     ) -> None:
-        """One event per message (and patient), however often it was tried."""
+        """One event per message (and patient), however often it was tried.
+
+        None for a handshake or heartbeat, which disclose nothing.
+        """
+        if envelope.kind in _NOTICES[:2]:
+            return
         actor = Actor(
             client_id=self.id,
-            organisation=envelope.organisation,
+            organisation=envelope.owner,
             request_id=envelope.id,
             correlation_id=envelope.correlation_id,
         )

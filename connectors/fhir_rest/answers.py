@@ -1,16 +1,13 @@
 """What a receiver's answer means for the message (security.md §5). Pure."""
 
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from hub.delivery.connector import DeliveryError
 from hub.delivery.fetch import Response
-from hub.fhir.dates import now
+from hub.delivery.schedule import retry_after
 from hub.fhir.json import decode_value
 from hub.fhir.outcome import FhirError
 
-_LONGEST_WAIT = 86_400.0  # seconds: a receiver cannot park a message for years
 _GONE = 410
 # The message itself is what is wrong: sending the same bytes again cannot help.
 # Not among them, for someone can mend it meanwhile: 401, 403 and 404 (registration,
@@ -30,22 +27,6 @@ def delivery_error(response: Response, reason: str = "") -> DeliveryError:
         retry_after=retry_after(response.headers.get("retry-after")),
         disable=status == _GONE and not reason,
     )
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait: Retry-After in seconds or as a date (RFC 9110 §10.2.3)."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), _LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now()).total_seconds(), 0.0), _LONGEST_WAIT)
 
 
 def require_json(response: Response, reason: str) -> dict[str, Any]:

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Kind = Literal["referral", "status", "report", "retraction"]
+Kind = Literal[
+    "referral",
+    "status",
+    "report",
+    "retraction",
+    # To a Subscription's endpoint, named as in SubscriptionStatus.type.
+    "handshake",
+    "heartbeat",
+    "event-notification",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +23,8 @@ class Destination:
     `organisation` is the id part of its Organization, `address` the receiver's
     base URL, `client_id` the hub's client id there. `auth` `none` is for trying
     out only. `scope` is what the hub asks the receiver's token endpoint for.
+    For the endpoint of a Subscription: its own `headers`, the `secrets` that sign
+    (Standard Webhooks) and its `timeout` in seconds.
     """
 
     organisation: str
@@ -21,6 +32,9 @@ class Destination:
     client_id: str = ""
     auth: Literal["smart", "none"] = "smart"
     scope: str = "system/*.cus"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[bytes, ...] = ()
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,13 @@ def start(session: Session, organisation: str) -> None:
     )
 
 
+def forget(session: Session, organisation: str) -> None:
+    """Drop the row of a destination that is gone for good."""
+    session.execute(
+        endpoint_state.delete().where(endpoint_state.c.organisation == organisation)
+    )
+
+
 def rest(session: Session, organisation: str, reason: str, until: datetime) -> bool:
     """Try nothing there before `until`, without counting a failure.
 

@@ -68,11 +68,17 @@ def withdraw(
     ]
 
 
-def cancel(session: Session, ids: Sequence[str], *, at: datetime) -> list[str]:
-    """End queued or dead messages unsent and erase them; those it ended."""
+def cancel(
+    session: Session, ids: Sequence[str], *, at: datetime, claimed: bool = False
+) -> list[str]:
+    """End queued or dead messages unsent and erase them; those it ended.
+
+    With `claimed` those too that a worker holds but has not begun to send.
+    """
+    statuses = ("queued", "dead", *(("claimed",) if claimed else ()))
     rows = session.execute(
         select(outbox.c.id)
-        .where(outbox.c.id.in_(ids), outbox.c.status.in_(("queued", "dead")))
+        .where(outbox.c.id.in_(ids), outbox.c.status.in_(statuses))
         .order_by(outbox.c.id)
         .with_for_update()
     ).scalars()

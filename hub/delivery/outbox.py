@@ -67,6 +67,11 @@ class Envelope:
     settled: int | None
     error: str | None
 
+    @property
+    def owner(self) -> str:
+        """The destination's Organization id: `id`, or `id#subscription`."""
+        return self.organisation.partition("#")[0]
+
 
 class Settled(NamedTuple):
     """What became of a send. `next_at` (microseconds UTC) when it is queued again;
@@ -95,15 +100,16 @@ def add(
     correlation_id: str = "",
     patients: Sequence[str] = (),
     content_type: str = "application/fhir+json",
+    order: str = "",
 ) -> str:
     """Queue a message in the session's transaction; returns its id.
 
     `organisation` is the destination's Organization id, `subject` and `patients` are
-    references, `case` may be empty (then no order is kept). `grant_id` None only for
-    what needs no grant: a retraction, an aggregate.
+    references, `case` may be empty (then no order is kept, but within `order`).
+    `grant_id` None only for what needs no grant: a retraction, an aggregate.
     """
     id_ = str(uuid4())
-    order_key = f"{case}|{organisation}" if case else id_
+    order_key = f"{case or order}|{organisation}" if case or order else id_
     earlier = select(func.coalesce(func.max(outbox.c.position), 0) + 1).where(
         outbox.c.order_key == order_key
     )

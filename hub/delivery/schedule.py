@@ -1,6 +1,10 @@
 """When a message is tried again (workflow.md §8, security.md §5)."""
 
 import random
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from hub.fhir.dates import now
 
 # Seconds before attempt 1, 2, ... 10; about 76 hours in all.
 SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -41,3 +45,19 @@ def pause(failures: int, retry_after: float | None) -> float:
         return asked
     doublings = min(failures - OUTAGE, 10)  # more would overflow a float, in time
     return max(asked, min(_FIRST_PAUSE * 2.0**doublings, _LONGEST_PAUSE))
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait: Retry-After in seconds or as a date (RFC 9110 §10.2.3)."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now()).total_seconds(), 0.0), _LONGEST_RETRY_AFTER)

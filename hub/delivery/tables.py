@@ -21,7 +21,7 @@ outbox = Table(
     Column("case_id", Text, nullable=False),
     Column("subject", Text, nullable=False),  # reference, mostly a Task
     Column("patients", Text, nullable=False),  # references, a line each, for the audit
-    Column("organisation", Text, nullable=False),  # the destination
+    Column("organisation", Text, nullable=False),  # the destination: id[#subscription]
     Column("grant_id", Text),  # null: needs no grant
     Column("correlation_id", Text, nullable=False),
     Column("content_type", Text, nullable=False),

@@ -96,6 +96,11 @@ def keep_draft(
     )
 
 
+def keep_own(session: Session, resource: tuple[str, str], organisation: str) -> None:
+    """Keep a resource that never belongs to a case private to an organisation."""
+    keep_draft(session, resource, organisation, datetime.max.replace(tzinfo=UTC))
+
+
 def adopt_drafts(session: Session, resources: Iterable[tuple[str, str]]) -> None:
     """Drafts that became part of a case are drafts no longer."""
     keys = list(resources)

@@ -8,6 +8,7 @@ from hub.disclosure import tables as disclosure
 from hub.restful import tables as restful
 from hub.smart import tables as smart
 from hub.store import tables as store
+from hub.subscriptions import tables as subscriptions
 
 __all__ = [
     "audit",
@@ -18,4 +19,5 @@ __all__ = [
     "restful",
     "smart",
     "store",
+    "subscriptions",
 ]

@@ -9,12 +9,21 @@ from hub.restful.hub import Hub
 from hub.restful.privacy import PARAMETERS
 from hub.restful.served import SERVED
 from hub.store.parameters import compartments
+from hub.subscriptions import backport
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "route": ("HealthcareService",),
     "explain-access": ("EpisodeOfCare",),
+    "status": ("Subscription",),
+    "events": ("Subscription",),
+    "fire": ("Subscription",),
+    "secret": ("Subscription",),
+}
+_DEFINED_ELSEWHERE = {
+    "status": backport.STATUS_OPERATION,
+    "events": backport.EVENTS_OPERATION,
 }
 
 
@@ -28,6 +37,7 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
         "status": "active",
         "date": date,
         "kind": "instance",
+        "instantiates": [backport.SERVER],
         "software": {"name": "Tsunagi Hub"},
         "implementation": {"description": "つなぎハブ FHIR R4 API", "url": hub.base},
         "fhirVersion": "4.0.1",
@@ -124,10 +134,26 @@ def _resource(hub: Hub, name: str) -> dict[str, Any]:
     operations = [code for code, types in OPERATIONS.items() if name in types]
     if operations:
         found["operation"] = [
-            {"name": code, "definition": f"{ROOT}/OperationDefinition/{code}"}
+            {
+                "name": code,
+                "definition": _DEFINED_ELSEWHERE.get(
+                    code, f"{ROOT}/OperationDefinition/{code}"
+                ),
+            }
             for code in operations
         ]
+    if name == "Subscription":
+        found |= _subscribable(hub)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _subscribable(hub: Hub) -> dict[str, Any]:
+    """The topics and the profile (Backport 1.1, topic discovery on R4)."""
+    topics = [
+        {"url": backport.TOPIC_CANONICAL, "valueCanonical": f"{one.url}|{one.version}"}
+        for one in hub.subscribable.topics.values()
+    ]
+    return {"supportedProfile": [backport.SUBSCRIPTION], "extension": topics}
 
 
 def _searching(hub: Hub, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from hub.fhir.search import Declared
 from hub.referrals.knowledge import Knowledge
 from hub.restful.allowance import Allowance
 from hub.settings import Settings
+from hub.subscriptions.judge import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class Hub:
     signs a checkpoint of the audit log before a withdrawal is acknowledged.
 
     `link_key` signs the next links of searches; `declared` are the search
-    parameters of every served type. `is_read_only` after a restore until it is
-    reconciled (K7).
+    parameters of every served type; `subscribable` is what a Subscription may ask.
+    `is_read_only` after a restore until it is reconciled (K7).
     """
 
     settings: Settings
@@ -28,6 +29,7 @@ class Hub:
     wake: Callable[[], None]
     anchor: Callable[[], None]
     allowance: Allowance
+    subscribable: Rules
     is_read_only: bool = False
 
     @property

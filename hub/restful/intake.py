@@ -23,7 +23,7 @@ from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.hub import Hub
 from hub.restful.refusals import audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
-from hub.restful.transaction import process
+from hub.restful.transaction import process, require_sound
 
 # What one row may make: a client without one of these creates nothing by a sheet.
 MADE = (

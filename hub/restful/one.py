@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from hub import changes
+from hub import changes, subscribing
 from hub.changes import Belonging, By
 from hub.database import Session
 from hub.disclosure import cases, grants
@@ -28,7 +28,7 @@ from hub.referrals.rules import (
 from hub.referrals.withdraw import after_consent
 from hub.restful import contents, documents
 from hub.restful.artefacts import require_not_ours, require_publishable
-from hub.restful.call import require_interaction
+from hub.restful.call import require_interaction, require_scope
 from hub.restful.checks import require_rules, require_valid
 from hub.restful.hub import Hub
 from hub.restful.linking import Linker
@@ -63,6 +63,9 @@ def create_one(
     if kind in PUBLIC_TYPES:
         require_publishable(hub, session, by.actor, resource, id)
         return changes.create(session, by, resource, id=id)
+    if kind == "Subscription":
+        require_scope(by.actor, "r", "Task")  # else it would be accepted and mute
+        return subscribing.create(session, hub.subscribable, by, resource, id)
     belonging = require_permit(hub, session, by, resource)
     stored = changes.create(session, by, resource, belonging, id=id)
     if not belonging.cases:
@@ -105,6 +108,13 @@ def update_one(
     if not is_linked:
         linker = linker or Linker(hub, session, by.actor, {})
         linker.link(resource, kind, is_new=False)
+    if kind == "Subscription":
+        require_scope(by.actor, "r", "Task")
+        rules = hub.subscribable
+        return (
+            subscribing.update(session, rules, by, before, resource, interaction),
+            False,
+        )
     old = before.resource()
     resource = _require_change(hub, session, by, old, resource)
     patient = patient_of(session, kind, id)
@@ -151,6 +161,8 @@ def delete_one(hub: Hub, session: Session, by: By, before: Stored) -> Stored:
     require_not_ours(hub, before.resource())
     if cases.of_resource(session, before.type, before.id):
         raise FhirError(issue("HUB-REF-016", before.type))
+    if before.type == "Subscription":
+        subscribing.delete(session, before.id, by.at)
     return changes.delete(session, by, before.type, before.id, before.version)
 
 

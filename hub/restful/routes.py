@@ -19,7 +19,15 @@ from hub.actor import Actor
 from hub.faults import retried
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
-from hub.restful import answers, contents, operations, read, search, write
+from hub.restful import (
+    answers,
+    contents,
+    operations,
+    read,
+    search,
+    subscription,
+    write,
+)
 from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call, require_acceptable
 from hub.restful.capability import capability_statement
@@ -68,6 +76,7 @@ def routes(hub: Hub) -> list[Route]:
             {"GET": Way(operations.explain_access, "operation")},
         ),
         (f"{base}/_search", {"POST": Way(search.search_system, "search-system")}),
+        *_subscription_routes(f"{base}/Subscription", id_),
         (f"{base}{type_}{id_}/{{within:str}}/_search", {"POST": within}),
         (f"{base}{type_}/_search", {"POST": Way(search.search_type, "search-type")}),
         (f"{base}{type_}{id_}/_history/{{version:str}}", {"GET": _way(read.vread)}),
@@ -103,6 +112,27 @@ def routes(hub: Hub) -> list[Route]:
     return [
         _metadata_route(hub, f"{base}/metadata"),
         *(_route(hub, path, ways) for path, ways in table),
+    ]
+
+
+def _subscription_routes(path: str, id_: str) -> list[tuple[str, dict[str, Way]]]:
+    one = f"{path}{id_}"
+    status, statuses, events, fire, secret = (
+        Way(handler, "operation")
+        for handler in (
+            subscription.status_of_one,
+            subscription.status_of_many,
+            subscription.events_of_one,
+            subscription.fire,
+            subscription.secret,
+        )
+    )
+    return [
+        (f"{path}/$status", {"GET": statuses, "POST": statuses}),
+        (f"{one}/$status", {"GET": status, "POST": status}),
+        (f"{one}/$events", {"GET": events, "POST": events}),
+        (f"{one}/$fire", {"POST": fire}),
+        (f"{one}/$secret", {"GET": secret}),
     ]
 
 

@@ -77,10 +77,13 @@ TERMINOLOGY_TYPES: dict[str, tuple[Interaction, ...]] = dict.fromkeys(
 AUDIT_TYPES: dict[str, tuple[Interaction, ...]] = {
     "AuditEvent": ("read", "search-type")
 }
+# Visible to the organisation that wrote them, and to nobody else.
+OWN_TYPES: dict[str, tuple[Interaction, ...]] = {"Subscription": _ALL}
 SERVED: dict[str, tuple[Interaction, ...]] = {
     **CASE_TYPES,
     **DIRECTORY_TYPES,
     **TERMINOLOGY_TYPES,
+    **OWN_TYPES,
     **AUDIT_TYPES,
 }
 LETTERS: dict[Interaction, Literal["c", "r", "u", "d", "s"]] = {

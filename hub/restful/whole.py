@@ -24,6 +24,7 @@ from hub.restful.linking import Linker
 from hub.restful.members import MEMBERSHIPS, require_members
 from hub.restful.one import create_one
 from hub.restful.people import require_one_person
+from hub.restful.served import OWN_TYPES
 from hub.restful.single import CREATED, NO_CONTENT, OK, Done, run_alone, target
 from hub.restful.visible import record_read
 from hub.store import resources as store
@@ -31,6 +32,8 @@ from hub.store.resources import Stored
 from hub.store.visibility import hub_sees_all
 
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+# Never part of a case, whatever it travels with.
+_APART = (*PUBLIC_TYPES, *OWN_TYPES)
 _REUSED = ("Patient", "RelatedPerson")
 
 
@@ -175,7 +178,7 @@ class Whole:
 
     def _parts(self) -> Parts:
         """The referral as it will stand: what was found as it is stored."""
-        posted = [e for e in self._posted() if e.type not in PUBLIC_TYPES]
+        posted = [e for e in self._posted() if e.type not in _APART]
         return Parts(
             {self._reference(e): self._resource(e) for e in posted},
             {self._reference(e): e.index for e in posted},
@@ -205,7 +208,7 @@ class Whole:
         """A new referral may use its sender's own Patient again, and little else."""
         for entry in self._posted():
             found = self.found.get(entry.index)
-            if found is None or entry.type in PUBLIC_TYPES:
+            if found is None or entry.type in _APART:
                 continue
             author = cases.author_of(self.session, found.type, found.id)
             own = author in (None, self.by.actor.organisation)
@@ -259,7 +262,7 @@ class Whole:
         id, session, by = self.ids[entry.index], self.session, self.by
         if entry.type == "Bundle":
             self._require_document(case, entry)
-        if entry.type in PUBLIC_TYPES:
+        if entry.type in _APART:
             return create_one(self.hub, session, by, entry.body, id, is_linked=True)
         data_class = class_of(entry.body, by_recipient=False)
         place = Belonging((case.id,), data_class, case.patient)
@@ -285,7 +288,7 @@ class Whole:
                 require_members(self.session, self.by.actor, stored.resource())
 
     def _place_found(self, case: Case, found: Stored) -> None:
-        if found.type in PUBLIC_TYPES:
+        if found.type in _APART:
             return
         key = (found.type, found.id)
         resource = resource_of(self.session, *key)

@@ -17,9 +17,11 @@ from hub.disclosure.grants import are_open
 from hub.fhir import dates
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.withdraw import expire
+from hub.running.subscribers import Subscribers
 from hub.settings import Settings
 from hub.smart.server import cleanup
 from hub.smart.signing import signing_keys
+from hub.subscriptions import secrets
 from hub.worker import Worker
 
 _MINUTE = 60.0
@@ -45,17 +47,31 @@ def make_checkpoints(settings: Settings) -> Checkpoints:
 def make_worker(settings: Settings, database: Database) -> Worker:
     """A worker with every connector there is."""
     from connectors.fhir_rest.send import FhirRest
+    from connectors.resthook.send import RestHook
 
-    key = signing_keys(settings)[0]
+    keys = signing_keys(settings)
+    notifying = Subscribers(database, settings.organization, secrets.keys(keys))
 
     def find(session: Session, organisation: str) -> Destination | None:
+        if "#" in organisation:
+            return notifying.destination(session, organisation)
         endpoint = StoredDirectory(session).endpoint_of(organisation)
         if endpoint is None:
             return None
         return Destination(organisation, endpoint.address, settings.base_url)
 
-    fhir_rest = FhirRest(make_fetcher(settings), key, dev=settings.dev)
-    return Worker(database, {"fhir_rest": fhir_rest}, find, are_open)
+    fetcher = make_fetcher(settings)
+    return Worker(
+        database,
+        {
+            "fhir_rest": FhirRest(fetcher, keys[0], dev=settings.dev),
+            "resthook": RestHook(fetcher),
+        },
+        find,
+        are_open,
+        notifying=notifying,
+        connector_for=lambda to: "resthook" if to.secrets else "fhir_rest",
+    )
 
 
 def is_set_back(settings: Settings, database: Database) -> bool:

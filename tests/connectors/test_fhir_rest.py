@@ -11,9 +11,9 @@ import respx
 from joserfc import jwt
 
 from connectors.fhir_rest import FhirRest
-from connectors.fhir_rest.answers import retry_after
 from hub.delivery.connector import DeliveryError, Destination, Message
 from hub.delivery.fetch import Fetcher
+from hub.delivery.schedule import retry_after
 from tests.smart.build import ec_key
 
 BASE = "https://centre.example/fhir"

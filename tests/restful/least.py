@@ -3,6 +3,8 @@
 import base64
 from typing import Any
 
+from tests.subscriptions.build import a_subscription
+
 CODE: dict[str, Any] = {"text": "架空"}
 SUBJECT = {"display": "架空"}
 NOW = "2026-11-01T10:00:00+09:00"
@@ -137,6 +139,7 @@ LEAST: dict[str, dict[str, Any]] = {
     },
     "Measure": {"status": "active"},
     "PlanDefinition": {"status": "active"},
+    "Subscription": a_subscription("https://else.example/hook"),
 }
 
 

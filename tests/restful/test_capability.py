@@ -320,6 +320,7 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
     assert declared == {
         ("HealthcareService", "route"),
         ("EpisodeOfCare", "explain-access"),
+        *(("Subscription", name) for name in ("status", "events", "fire", "secret")),
     }
     asked = {
         "resourceType": "Parameters",
@@ -328,6 +329,13 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
     assert caller.post("/HealthcareService/$route", asked).status_code == 200
     path = f"/EpisodeOfCare/{made['EpisodeOfCare']}/$explain-access"
     assert caller.get(path).status_code == 200
+    made = caller.post("/Subscription", least("Subscription")).json()
+    path = f"/Subscription/{made['id']}"
+    for name in ("$status", "$events", "$secret"):
+        assert caller.get(f"{path}/{name}").status_code == 200
+    assert caller.get("/Subscription/$status").status_code == 200
+    # Its documented error before the handshake, not "no such thing".
+    assert refusal(caller.post(f"{path}/$fire")) == (409, "HUB-SUB-013")
     for path in ("/Patient/$validate", "/$export", "/Patient/$route", "/Task/x/$x"):
         for method in ("GET", "POST"):
             assert caller.request(method, path).status_code == 404, path
