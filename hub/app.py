@@ -16,6 +16,7 @@ from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
 from hub.metrics import Metrics
+from hub.openapi.routes import routes as openapi_routes
 from hub.packages import Packages
 from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
@@ -55,6 +56,7 @@ def create_app(
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
     app.router.routes.extend(_own_routes(database))
     app.router.routes.extend(fhir_routes(hub))
+    app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
     return app
 
 
