@@ -16,6 +16,7 @@ from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
 from hub.metrics import Metrics
+from hub.migrations import is_current
 from hub.openapi.routes import routes as openapi_routes
 from hub.packages import Packages
 from hub.programmes.load import load
@@ -28,6 +29,7 @@ from hub.restful.served import searchable
 from hub.settings import Settings
 from hub.smart.routes import routes as oauth_routes
 from hub.smart.signing import signing_keys
+from hub.traffic import Traffic
 
 
 def create_app(
@@ -53,8 +55,12 @@ def create_app(
         telemetry={"tracing": False, "logs": False, "metrics": False},
         exception_handlers={HTTPException: _not_found, Exception: _broken},
     )
+    measured = Metrics(database)
+    # With `--dev` a person reads the log: only what went wrong.
+    tells = not settings.dev
+    app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
-    app.router.routes.extend(_own_routes(database))
+    app.router.routes.extend(_own_routes(database, measured))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
     return app
@@ -99,19 +105,19 @@ def make_fetcher(settings: Settings) -> Fetcher:
     )
 
 
-def _own_routes(database: Database) -> list[Route]:
+def _own_routes(database: Database, measured: Metrics) -> list[Route]:
     def live(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
     def ready(_request: Request) -> Response:
         try:
+            if not is_current(database):
+                return Response("not migrated\n", 503, media_type="text/plain")
             with database.transaction(write=False) as session:
                 session.exec_driver_sql("SELECT 1")
         except Exception:  # noqa: BLE001 - whatever it is, we are not ready
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
-
-    measured = Metrics(database)
 
     def metrics(_request: Request) -> Response:
         return Response(measured.render(), media_type=CONTENT_TYPE_LATEST)
