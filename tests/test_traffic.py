@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -108,7 +109,11 @@ def real(sqlite_template: Path, tmp_path: Path) -> Iterator[tuple[str, str, obje
     shutil.copyfile(sqlite_template, tmp_path / "hub.db")
     database_url = f"sqlite:///{tmp_path}/hub.db"
     database = Database(database_url)
-    settings = {"database_url": database_url, "base_url": base, "worker": "false"}
+    settings: dict[str, Any] = {
+        "database_url": database_url,
+        "base_url": base,
+        "worker": "false",
+    }
     import_directory(Settings(dev=True, state=tmp_path / "var", **settings), database)
     with database.transaction() as session:
         made = clients.register(
