@@ -110,8 +110,9 @@ def test_its_way_of_conditional_create_is_400_and_never_a_duplicate(client):
 def test_conditional_create_by_header_stores_once(vendor):
     name = a_name()
     once = client_of(vendor, extra_headers={"If-None-Exist": f"name={quote(name)}"})
-    first = once.create(once.resource("Patient", **a_patient(name)))
-    second = once.create(once.resource("Patient", **a_patient(name)))
+    first, second = (
+        once.resource("Patient", **a_patient(name)).create() for _ in range(2)
+    )
     assert first["id"] == second["id"]
     assert client_of(vendor).resources("Patient").search(name=name).count() == 1
 
@@ -229,7 +230,7 @@ def test_a_referral_is_found_and_its_task_moved_under_if_match(client, hub):
     assert issue_of(refused) == "HUB-REST-009"
     version = task["meta"]["versionId"]
     held = client_of(centre, extra_headers={"If-Match": f'W/"{version}"'})
-    moved = held.update(held.resource("Task", **task))
+    moved = held.resource("Task", **task).update()
     assert moved["status"] == "received"
     parent = client.get(where["Task"])
     assert parent["id"]
@@ -259,19 +260,19 @@ def test_operations(client):
 
 def test_who_it_is_not_gets_its_exceptions(client, hub, vendor):
     nobody = SyncFHIRClient(client.url, authorization="Bearer nothing")
-    with pytest.raises(AuthorizationError) as refused:
+    with pytest.raises(AuthorizationError) as unauthorised:
         nobody.resources("Patient").fetch()
-    assert issue_of(refused) == "HUB-AUTH-002"
+    assert issue_of(unauthorised) == "HUB-AUTH-002"
     narrow = a_caller(hub, OTHER_HOSPITAL, scopes="system/Task.rs")
-    with pytest.raises(ForbiddenError) as refused:
+    with pytest.raises(ForbiddenError) as forbidden:
         client_of(narrow).resources("Patient").fetch()
-    assert issue_of(refused) == "HUB-AUTH-003"
+    assert issue_of(forbidden) == "HUB-AUTH-003"
     patient = client.resource("Patient", **a_patient(a_name()))
     patient.save()
     stranger = client_of(a_caller(hub, OTHER_HOSPITAL))
-    with pytest.raises(ResourceNotFound) as refused:
+    with pytest.raises(ResourceNotFound) as absent:
         stranger.get("Patient", patient.id)
-    assert issue_of(refused) == "HUB-REST-001"
+    assert issue_of(absent) == "HUB-REST-001"
 
 
 def test_capabilities_without_a_token(client):
