@@ -244,6 +244,19 @@ def _written(asked: Asked, facts: Facts) -> dict[str, Any]:
         )
         for status in (200, 201)
     }
+    if asked.interaction == "create":
+        made[201]["links"] = _links(name)
     creates = asked.interaction == "create" or asked.kind == "conditional-update"
     creates |= asked.interaction == "update" and name in DIRECTORY_TYPES
     return {str(status): made[status] for status in ((200, 201) if creates else (200,))}
+
+
+def _links(name: str) -> dict[str, Any]:
+    """What can be done next with the resource that was made."""
+    told = {"id": "$response.body#/id"}
+    has = {str(one) for one in SERVED[name]}
+    return {
+        code: {"operationId": f"{code}-{name}", "parameters": told}
+        for code in ("read", "update", "patch", "delete", "history-instance")
+        if code in has
+    }
