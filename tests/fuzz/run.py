@@ -98,7 +98,7 @@ def fuzz(
         env={**os.environ, "SCHEMATHESIS_HOOKS": ""},
         capture_output=True,
         text=True,
-        timeout=seconds + 120,
+        timeout=seconds + 300,  # the examples and the coverage phase are not cut
         check=False,
     )
     return Round(done.returncode, done.stdout + done.stderr)

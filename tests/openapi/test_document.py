@@ -144,6 +144,8 @@ def test_the_document_has_every_type_interaction_and_parameter(document):
         item = document["paths"].get(f"/fhir/R4/{name}", {})
         assert ("post" in item) is ("create" in interactions), name
         assert ("get" in item) is ("search-type" in interactions), name
+        if "search-type" not in interactions:
+            continue
         rows = searchable().get(name, PARAMETERS)
         refs = {one["$ref"].rpartition("/")[2] for one in item["get"]["parameters"]}
         assert {f"{name}.{code}" for code in rows} <= refs
