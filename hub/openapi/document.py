@@ -3,7 +3,7 @@
 Nothing here knows what is stored, who is registered or which build is running.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -58,7 +58,15 @@ def _facts(hub: Hub) -> Facts:
             else {code: one.type for code, one in sorted(hub.declared[name].items())}
             for name in sorted(SERVED)
         },
+        compartments=tuple(_compartments(capability)),
     )
+
+
+def _compartments(capability: dict[str, Any]) -> Iterator[str]:
+    """`…/CompartmentDefinition/relatedPerson` is about RelatedPerson."""
+    for url in capability["rest"][0].get("compartment", ()):
+        name = url.rpartition("/")[2]
+        yield name[0].upper() + name[1:]
 
 
 def _capabilities(facts: Facts) -> dict[str, Any]:

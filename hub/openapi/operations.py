@@ -30,13 +30,15 @@ class Facts:
     """What the operations are made from besides the routes.
 
     `media` and `patches` are the media types of resources and of patches;
-    `searches` is {type: {parameter: kind}}.
+    `searches` is {type: {parameter: kind}}; `compartments` are the types that have
+    one.
     """
 
     base: str
     media: tuple[str, ...]
     patches: tuple[str, ...]
     searches: Mapping[str, Mapping[str, str]]
+    compartments: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,19 @@ class Asked:
     @property
     def kind(self) -> str:
         """The interaction, told apart by shape: conditional, or by POST."""
-        single = "{id}" in self.path
-        if self.interaction in ("update", "patch", "delete") and not single:
+        if self.interaction in ("update", "patch", "delete") and not self.is_single:
             return f"conditional-{self.interaction}"
-        if self.interaction.startswith("search") and self.method == "POST":
-            return f"{self.interaction}-post"
-        return self.interaction
+        name = "search-compartment" if self.is_compartment else self.interaction
+        is_posted = name.startswith("search") and self.method == "POST"
+        return f"{name}-post" if is_posted else name
+
+    @property
+    def is_single(self) -> bool:
+        return "{id}" in self.path
+
+    @property
+    def is_compartment(self) -> bool:
+        return _is_compartment(self.path)
 
     @property
     def operation(self) -> str:
@@ -75,24 +84,31 @@ def paths(routes: list[FhirRoute], facts: Facts) -> dict[str, dict[str, Any]]:
     for route in routes:
         if route.path_format.rstrip("/") in known - {route.path_format}:
             continue  # the same door with a slash behind it
-        for asked in _asked(route):
+        for asked in _asked(route, facts):
             item = found.setdefault(asked.path, {})
             item[asked.method.lower()] = _operation(asked, facts)
     return found
 
 
-def _asked(route: FhirRoute) -> Iterator[Asked]:
+def _asked(route: FhirRoute, facts: Facts) -> Iterator[Asked]:
     for method, way in route.ways.items():
-        for name in _types(route.path_format, way):
+        for name in _types(route.path_format, way, facts):
             path = route.path_format.replace("{type}", name or "{type}")
             yield Asked(path, method, way.interaction, name)
 
 
-def _types(path: str, way: Way) -> list[str | None]:
+def _is_compartment(path: str) -> bool:
+    """A search below a resource: `/{type}/{id}/{within}`."""
+    return bool({*_PATH_NAME.findall(path)} - {"type", "id", "version", "mapping"})
+
+
+def _types(path: str, way: Way, facts: Facts) -> list[str | None]:
     """The types that a path with `{type}` has this interaction for; else [None]."""
     if "{type}" not in path:
         named = next((part for part in path.split("/") if part in SERVED), None)
         return [named]
+    if _is_compartment(path):
+        return [*facts.compartments]
     having = [name for name, has in SERVED.items() if way.interaction in {*has}]
     return [*sorted(having or SERVED)]
 
@@ -121,6 +137,9 @@ def _id(asked: Asked) -> str:
     if asked.is_sheet:
         return "intake"
     parts = [asked.operation or asked.kind, asked.type or ""]
+    if asked.operation:
+        parts += ["instance" if asked.is_single else ""]
+        parts += ["get" if asked.method == "GET" else ""]
     return "-".join(part for part in parts if part)
 
 
@@ -145,6 +164,8 @@ def _scope(asked: Asked) -> dict[str, Any]:
 
 
 def _query(asked: Asked, rows: Mapping[str, str]) -> list[dict[str, Any]]:
+    if asked.is_compartment:
+        return parameters.of_search("", {})
     if asked.interaction.startswith("search"):
         return parameters.of_search(asked.type or "", rows)
     if asked.kind.startswith("conditional"):
@@ -158,7 +179,8 @@ def _body(asked: Asked, facts: Facts) -> dict[str, Any] | None:
     if asked.method not in ("POST", "PUT", "PATCH"):
         return None
     if asked.kind.startswith("search"):
-        form = f"{asked.type}.search" if asked.type in facts.searches else "Document"
+        named = asked.type in facts.searches and not asked.is_compartment
+        form = f"{asked.type}.search" if named else "Document"
         return {_FORM: {"schema": to(form)}}
     if asked.interaction == "patch":
         return _patch(facts)
@@ -209,12 +231,13 @@ def _good(asked: Asked, facts: Facts) -> dict[str, Any]:
     if asked.interaction in ("create", "update", "patch"):
         return _written(asked, facts)
     if asked.interaction == "delete":
-        return {"204": answer(204)}
+        told = answer(200, media, to("OperationOutcome"))
+        return {"200": told, "204": answer(204)}
     if asked.operation:
         either = {"anyOf": [to("Parameters"), to("Bundle"), to("Resource")]}
         return {"200": answer(200, media, either)}
     shown = None
-    if asked.interaction == "search-type":
+    if asked.interaction == "search-type" and not asked.is_compartment:
         shown = examples.searchset(facts.base, name)
     return {"200": answer(200, media, to("Bundle"), example=shown)}
 

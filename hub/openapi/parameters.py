@@ -5,19 +5,21 @@ from typing import Any
 
 from hub.openapi.schemas import result_parameter, result_parameters, to
 from hub.openapi.words import say
+from hub.restful.served import SERVED
 
 Parameter = dict[str, Any]
 
 _PATH: dict[str, dict[str, Any]] = {
     "id": {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"},
+    "within": {"enum": ["*", *sorted(SERVED)]},
     "version": {"type": "string", "pattern": "^[0-9]{1,9}$"},
 }
 _HEADERS: dict[str, tuple[str, ...]] = {
     "read": ("If-None-Match", "If-Modified-Since"),
-    "create": ("If-None-Exist", "Prefer", "Idempotency-Key"),
-    "update": ("If-Match", "Prefer"),
-    "patch": ("If-Match", "Prefer"),
-    "delete": ("If-Match",),
+    "create": ("If-None-Exist", "Prefer", "Idempotency-Key", "X-Provenance"),
+    "update": ("If-Match", "Prefer", "X-Provenance"),
+    "patch": ("If-Match", "Prefer", "X-Provenance"),
+    "delete": ("If-Match", "Prefer"),
     "search-type": ("Prefer",),
     "search-system": ("Prefer",),
     "transaction": ("Prefer", "Idempotency-Key"),
@@ -28,6 +30,7 @@ _QUERY: dict[str, tuple[str, ...]] = {
     "history-instance": ("_count", "_since"),
     "history-type": ("_count", "_since"),
     "history-system": ("_count", "_since"),
+    "search-system": ("_type",),
 }
 _TRACED = ("X-Request-ID", "X-Correlation-ID")
 _VALUES: dict[str, dict[str, Any]] = {

@@ -22,7 +22,12 @@ _HEADERS = {
     "X-Correlation-ID": {"type": "string", "maxLength": 255},
 }
 _REQUIRED = {"Retry-After", "WWW-Authenticate", "Allow", "X-Request-ID"}
-_OF_STATUS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+_OF_STATUS = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _TRACED = ("X-Request-ID", "X-Correlation-ID")
 _SHOWN = 12  # ids named in the description of a status
 
