@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.openapi.document import document
 from hub.restful.hub import Hub
 
 _DAY = "public, max-age=86400"
@@ -60,6 +59,8 @@ def routes(hub: Hub, served: Callable[[], Sequence[BaseRoute]]) -> list[Route]:
 
     @cache
     def made() -> tuple[bytes, str]:
+        from hub.openapi.document import document
+
         body = orjson.dumps(document(hub, served()))
         return body, f'"{sha256(body).hexdigest()[:16]}"'
 
