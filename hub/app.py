@@ -16,6 +16,8 @@ from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
 from hub.metrics import Metrics
+from hub.migrations import is_current
+from hub.openapi.routes import routes as openapi_routes
 from hub.packages import Packages
 from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
@@ -31,6 +33,7 @@ from hub.smart.signing import signing_keys
 from hub.subscriptions import secrets
 from hub.subscriptions.judge import Rules
 from hub.subscriptions.topic import topics
+from hub.traffic import Traffic
 
 
 def create_app(
@@ -59,9 +62,14 @@ def create_app(
         telemetry={"tracing": False, "logs": False, "metrics": False},
         exception_handlers={HTTPException: _not_found, Exception: _broken},
     )
+    measured = Metrics(database)
+    # With `--dev` a person reads the log: only what went wrong.
+    tells = not settings.dev
+    app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
-    app.router.routes.extend(_own_routes(database))
+    app.router.routes.extend(_own_routes(database, measured))
     app.router.routes.extend(fhir_routes(hub))
+    app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
     return app
 
 
@@ -120,12 +128,14 @@ def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(host.strip() for host in hosts if host.strip())
 
 
-def _own_routes(database: Database) -> list[Route]:
+def _own_routes(database: Database, measured: Metrics) -> list[Route]:
     def live(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
     def ready(_request: Request) -> Response:
         try:
+            if not is_current(database):
+                return Response("not migrated\n", 503, media_type="text/plain")
             with database.transaction(write=False) as session:
                 session.exec_driver_sql("SELECT 1")
             has_room = database.has_room()
@@ -134,8 +144,6 @@ def _own_routes(database: Database) -> list[Route]:
         if not has_room:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
-
-    measured = Metrics(database)
 
     def metrics(_request: Request) -> Response:
         return Response(measured.render(), media_type=CONTENT_TYPE_LATEST)

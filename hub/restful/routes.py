@@ -56,6 +56,12 @@ Ways = Mapping[str, Way]
 _WRITING = ("create", "update", "patch", "delete", "transaction")
 
 
+class FhirRoute(Route):
+    """A route that knows its ways: the OpenAPI document is made from them."""
+
+    ways: Ways
+
+
 def routes(hub: Hub) -> list[Route]:
     """Every route of the API and of intake; a path has all its methods in one route."""
     base, type_, id_ = "/fhir/R4", "/{type:str}", "/{id:str}"
@@ -144,7 +150,9 @@ def _route(hub: Hub, path: str, ways: Ways) -> Route:
     async def endpoint(request: Request) -> Response:
         return await _answer(hub, request, ways)
 
-    return Route(path, endpoint, methods=_EVERY)
+    made = FhirRoute(path, endpoint, methods=_EVERY)
+    made.ways = ways
+    return made
 
 
 _WITHIN = re.compile(r"\*|[A-Z][A-Za-z]*")
