@@ -13,6 +13,7 @@ from hub.fhir.outcome import Issue, issue, operation_outcome
 from hub.store.resources import Stored
 
 FHIR_JSON = "application/fhir+json"
+FHIR_XML = "application/fhir+xml"
 JSON_PATCH = "application/json-patch+json"
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGES = {

@@ -16,7 +16,6 @@ from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     pairs,
-    require_acceptable,
     require_form,
     require_interaction,
     require_scope,
@@ -37,7 +36,6 @@ def search_type(hub: Hub, actor: Actor, call: Call) -> Answer:
     if call.method == "POST":
         require_form(call)
         asked += pairs(call.body)
-        require_acceptable(call, asked)
     with hub.database.transaction(write=False) as session:
         found = searchset(
             hub, session, actor, call.resource_type, asked, lenient=call.is_lenient

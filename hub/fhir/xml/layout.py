@@ -71,7 +71,8 @@ def by_key(layout: Layout) -> dict[str, Place]:
     return {
         key: Place(order, key, part, _kind(part))
         for order, (key, part) in enumerate(layout.properties.items())
-        if key != "resourceType" and key not in attributes(layout)
+        if key not in attributes(layout)
+        and not (layout.is_resource and key == "resourceType")
     }
 
 
