@@ -41,7 +41,9 @@ def parse(raw: bytes) -> Element:
     try:
         root = etree.fromstring(raw, _parser())
     except etree.XMLSyntaxError as error:
-        raise MarkupError("malformed", (error.position or (0, 0))[0]) from None
+        # An external entity in an attribute is a syntax error to libxml2.
+        fault: Fault = "doctype" if b"<!DOCTYPE" in raw else "malformed"
+        raise MarkupError(fault, (error.position or (0, 0))[0]) from None
     except ValueError:
         raise MarkupError("malformed") from None
     told = root.getroottree().docinfo

@@ -139,7 +139,7 @@ class _Rank(NamedTuple):
     earlier: int
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _preferred(accept: str, offered: tuple[Format, ...]) -> Format | None:
     """The format of `offered` that an Accept header wants most (RFC 9110 §12.5.1)."""
     ranges = [_media(part) for part in accept.split(",")]

@@ -249,8 +249,9 @@ DOCTYPES = {
 
 @pytest.mark.parametrize("name", DOCTYPES)
 def test_X1_a_doctype_is_refused(name):
-    use = '<active value="true"/>'
-    assert refused(DOCTYPES[name] + patient(use)) == (400, "HUB-XML-004", None)
+    for use in ('<active value="true"/>', '<id value="&a;"/>', "<id>&a;</id>"):
+        raw = DOCTYPES[name] + patient(use)
+        assert refused(raw) == (400, "HUB-XML-004", None)
 
 
 def test_X1_the_official_xxe_cases_are_refused():
@@ -272,7 +273,7 @@ def test_X1_an_entity_bomb_costs_nothing(where):
     use = div("&a9;") if where == "text" else '<id value="&a9;"/>'
     bomb = f'<!DOCTYPE a [<!ENTITY a0 "{SECRET}">{rows}]>{patient(use)}'
     begun = time.perf_counter()
-    assert refused(bomb)[1] in {"HUB-XML-003", "HUB-XML-004"}
+    assert refused(bomb) == (400, "HUB-XML-004", None)
     assert time.perf_counter() - begun < 1
 
 
@@ -504,9 +505,8 @@ def test_what_xml_cannot_say_is_406_and_never_dropped(value):
     ],
 )
 def test_a_key_without_definition_is_never_left_out_in_silence(resource):
-    with pytest.raises(FhirError) as caught:
+    with pytest.raises(ValueError):
         write(resource)
-    assert caught.value.issues[0].id == "HUB-XML-017"
 
 
 def test_J8_the_json_reader_takes_nothing_that_xml_cannot_say():

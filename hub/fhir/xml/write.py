@@ -30,8 +30,8 @@ _UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 def encode(resource: Resource, definitions: Definitions) -> bytes:
     """Write a valid resource as UTF-8 XML; decimals keep the digits they came with.
 
-    Raises FhirError HUB-XML-016 (406) for what XML cannot say, HUB-XML-017 (500) for
-    a key that the definitions do not have: nothing is left out silently.
+    Raises FhirError HUB-XML-016 (406) for what XML cannot say, ValueError for a key
+    that the definitions do not have: nothing is left out silently.
     """
     writer = _Writer(definitions)
     writer.resource(resource, f' xmlns="{FHIR}"')
@@ -52,7 +52,7 @@ class _Writer:
         name = value["resourceType"]
         layout = self.definitions.resource(name)
         if layout is None:
-            raise FhirError(issue("HUB-XML-017"))
+            raise ValueError("no resource type of R4")
         own = {key: held for key, held in value.items() if key != "resourceType"}
         self._object(name, own, layout, declared)
 
@@ -78,7 +78,7 @@ class _Writer:
         try:
             here = {places[k.removeprefix("_")] for k in value if k not in in_head}
         except KeyError:
-            raise FhirError(issue("HUB-XML-017")) from None
+            raise ValueError(f"a key that {layout.name} does not have") from None
         if not here:
             self.parts.append("/>")
             return
