@@ -14,11 +14,13 @@ from hub.fhir.markup import (
     MarkupError,
     is_comment,
     line_of,
+    names_of,
     parse,
 )
 
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset(("amp", "lt", "gt", "quot", "apos"))
+_MOST_ATTRIBUTES = 100  # of one element; a narrative may use some sixty names
 _PREFIX = f"{{{XHTML}}}"
 _ATTRIBUTES = {f"{{{XML}}}{name}": f"xml:{name}" for name in ("lang", "space")}
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -48,8 +50,12 @@ def write(div: Element) -> str:
 def _write(node: Element, parts: list[str], declared: str = "") -> None:
     name = _name(node)
     parts.append(f"<{name}{declared}")
-    for key, value in node.attrib.items():
-        parts.append(f' {_attribute(node, str(key))}="{_escaped(str(value))}"')
+    names = names_of(node)
+    if len(names) > _MOST_ATTRIBUTES:
+        raise MarkupError("malformed", line_of(node))
+    parts.extend(
+        f' {_attribute(node, key)}="{_escaped(node.get(key) or "")}"' for key in names
+    )
     if not len(node) and not node.text:
         parts.append("/>")
         return

@@ -8,7 +8,15 @@ import re
 from typing import Literal
 
 from hub.fhir import xhtml
-from hub.fhir.markup import XHTML, XML, Element, MarkupError, is_comment, is_deep
+from hub.fhir.markup import (
+    XHTML,
+    XML,
+    Element,
+    MarkupError,
+    is_comment,
+    is_deep,
+    names_of,
+)
 
 Finding = Literal["malformed", "forbidden", "empty"]
 
@@ -25,10 +33,10 @@ face frame headers height href hreflang hspace id lang longdesc name noshade now
 rel rev rowspan rules scope shape size span src start style summary tabindex title
 type valign value vspace width
 """
-_ATTRIBUTES = frozenset(_ATTRIBUTES_TEXT.split())
+_ATTRIBUTES = frozenset(
+    (*_ATTRIBUTES_TEXT.split(), f"{{{XML}}}lang", f"{{{XML}}}space")
+)
 _URLS = frozenset(("cite", "href", "longdesc", "src"))
-_LANG = f"{{{XML}}}lang"
-_SPACE = f"{{{XML}}}space"
 _SAFE_URL = re.compile(
     r"\s*(?:(?:https?|mailto|tel|urn|ftp):|data:image/(?:png|gif|jpeg);|[^:]*$"
     r"|[#/?][^\s]*$)",
@@ -61,14 +69,10 @@ def _is_allowed(node: Element) -> bool:
     namespace, _, name = str(node.tag).removeprefix("{").partition("}")
     if namespace != XHTML or name not in _ELEMENTS:
         return False
-    for key, value in node.attrib.items():
-        if key in {_LANG, _SPACE}:
-            continue
-        if key not in _ATTRIBUTES:
-            return False
-        if key in _URLS and not _SAFE_URL.match(str(value)):
-            return False
-    return True
+    names = names_of(node)
+    if not _ATTRIBUTES.issuperset(names):
+        return False
+    return all(_SAFE_URL.match(node.get(key) or "") for key in _URLS & {*names})
 
 
 def _has_content(node: Element, root: Element) -> bool:

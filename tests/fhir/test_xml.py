@@ -277,6 +277,31 @@ def test_X1_an_entity_bomb_costs_nothing(where):
     assert time.perf_counter() - begun < 1
 
 
+MANY = " ".join(f'a{n}=""' for n in range(60_000))
+FLOODS = {
+    "attributes": (patient(f"<name {MANY}/>"), "HUB-XML-009"),
+    "attributes of a primitive": (patient(f"<active {MANY}/>"), "HUB-XML-009"),
+    "attributes of a resource": (f"<Patient {FHIR} {MANY}/>", "HUB-XML-009"),
+    "attributes in a narrative": (patient(div(f"<b {MANY}/>")), "HUB-XML-014"),
+    "instructions": (patient("<?a?>" * 200_000), "HUB-XML-005"),
+    "entities": (
+        "<!DOCTYPE a ["
+        + "".join(f'<!ENTITY a{n} "b">' for n in range(60_000))
+        + f"]>{patient()}",
+        "HUB-XML-004",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_AB26_the_cost_grows_with_the_size_and_no_faster(name):
+    """Each took minutes once: lxml's `attrib.items()`, a set of instructions."""
+    raw, id = FLOODS[name]
+    begun = time.process_time()
+    assert refused(raw)[:2] == (400, id)
+    assert time.process_time() - begun < 3
+
+
 # X2: encoding.
 
 

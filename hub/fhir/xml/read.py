@@ -12,6 +12,7 @@ from hub.fhir.markup import (
     is_comment,
     is_deep,
     line_of,
+    names_of,
     parse,
 )
 from hub.fhir.outcome import FhirError, issue
@@ -31,6 +32,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NAME = re.compile(r"[a-z][A-Za-z]{0,40}")
 _VALUE_ONLY = ["value"]
+_PRIMITIVE = frozenset(("id", "value"))
 _FAULTS = {
     "encoding": "HUB-XML-002",
     "malformed": "HUB-XML-003",
@@ -84,10 +86,10 @@ class _Reader:
             raise _error("HUB-XML-006", path, node, limit=self.max_depth)
         found: dict[str, Any] = {}
         allowed = attributes(layout)
-        for key, value in node.attrib.items():
+        for key in names_of(node):
             if key not in allowed:
                 raise _error("HUB-XML-009", path, node)
-            found[str(key)] = str(value)
+        found.update((key, node.get(key)) for key in names_of(node))
         self._children(node, layout, path, depth, found)
         return found
 
@@ -170,17 +172,18 @@ class _Reader:
         """The value, None when there is none, and what JSON keeps under `_name`."""
         raw = node.get("value")
         value = None if raw is None else _typed(raw, place.part.type, path, node)
-        if not len(node) and node.attrib.keys() == _VALUE_ONLY:
+        names = names_of(node)
+        if not len(node) and names == _VALUE_ONLY:
             _require_blank(node.text, path, node)
             return value, None
         if depth > self.max_depth:
             raise _error("HUB-XML-006", path, node, limit=self.max_depth)
         extra: dict[str, Any] = {}
-        for key, text in node.attrib.items():
-            if key == "id":
-                extra["id"] = str(text)
-            elif key != "value":
+        for key in names:
+            if key not in _PRIMITIVE:
                 raise _error("HUB-XML-009", path, node)
+        if "id" in names:
+            extra["id"] = node.get("id")
         self._children(node, self.definitions.element, path, depth, extra)
         return value, extra if extra or value is None else None
 
