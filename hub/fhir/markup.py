@@ -4,6 +4,7 @@ Nothing else in the hub calls lxml. What comes out has no DOCTYPE, no entity and
 processing instruction, so that what follows sees elements, text and comments only.
 """
 
+import re
 from typing import Literal
 
 from lxml import etree
@@ -16,6 +17,9 @@ XHTML = "http://www.w3.org/1999/xhtml"
 XML = "http://www.w3.org/XML/1998/namespace"
 MAX_DEPTH = 64
 
+_DECLARED = re.compile(
+    rb"(?:\xef\xbb\xbf)?<\?xml\b[^>]*?\sencoding\s*=\s*[\"']([^\"']*)"
+)
 _DEEP = etree.XPath("boolean(" + "*/" * (MAX_DEPTH - 1) + "*)")
 # `[1]`: a set of a million instructions took minutes to make.
 _INSTRUCTIONS = etree.XPath("boolean(//processing-instruction()[1])")
@@ -39,6 +43,11 @@ def parse(raw: bytes) -> Element:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         raise MarkupError("encoding") from None
+    # Measured: lxml reads UTF-7 when it is declared, and UTF-16 without being told;
+    # both would hide a DOCTYPE.
+    declared = _DECLARED.match(raw)
+    if b"\0" in raw or (declared and declared[1].lower() != b"utf-8"):
+        raise MarkupError("encoding")
     # In UTF-8 a search sees every declaration there is: none is ever parsed.
     if b"<!DOCTYPE" in raw:
         raise MarkupError("doctype")
@@ -49,7 +58,6 @@ def parse(raw: bytes) -> Element:
     except ValueError:
         raise MarkupError("malformed") from None
     told = root.getroottree().docinfo
-    # Measured: lxml reads UTF-7 when it is declared.
     if told.internalDTD is not None or told.externalDTD is not None:
         raise MarkupError("doctype")
     if (told.encoding or "utf-8").lower() != "utf-8":

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from hub.fhir import json, xhtml
+from hub.fhir import json, markup, xhtml
 from hub.fhir.json import Resource
 from hub.fhir.markup import (
     FHIR,
@@ -205,7 +205,7 @@ def _typed(raw: str, type_: str, path: Path, node: Element) -> Any:
 
 def _div(node: Element, path: Path) -> str:
     if is_deep(node):
-        raise _error("HUB-XML-006", path, node, limit=json.MAX_DEPTH)
+        raise _error("HUB-XML-006", path, node, limit=markup.MAX_DEPTH)
     try:
         return xhtml.write(node)
     except MarkupError:
