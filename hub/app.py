@@ -24,6 +24,7 @@ from hub.referrals.knowledge import Knowledge
 from hub.restful import answers
 from hub.restful.allowance import Allowance
 from hub.restful.call import read_call
+from hub.restful.formats import rendered
 from hub.restful.hub import Hub
 from hub.restful.routes import routes as fhir_routes
 from hub.restful.served import searchable
@@ -170,4 +171,5 @@ async def _broken(request: Request, _error: Exception) -> Response:
 
 def _answered(request: Request, answer: answers.Answer) -> Response:
     call = read_call(request, b"")
+    answer = rendered(answer, call)
     return answers.to_response(answer, call.request_id, call.correlation_id)

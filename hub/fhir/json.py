@@ -18,7 +18,8 @@ Resource = dict[str, Any]
 
 MAX_DEPTH = 64
 _MAX_INTEGER_DIGITS = 18
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+# Controls and surrogates (J8), and what XML could not say: FHIR has both forms.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -52,8 +53,8 @@ def decode_value(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:
         return json.loads(
             text,
             object_pairs_hook=_object,
-            parse_float=_decimal,
-            parse_int=_integer,
+            parse_float=decimal,
+            parse_int=integer,
             parse_constant=_constant,
             strict=True,
         )
@@ -61,6 +62,11 @@ def decode_value(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:
         raise
     except (ValueError, RecursionError):
         raise FhirError(issue("HUB-JSON-004")) from None
+
+
+def decode_own(raw: bytes) -> Any:
+    """Read JSON that the hub itself has written: nothing is checked again."""
+    return json.loads(raw, parse_float=Decimal)
 
 
 def encode(value: Any) -> bytes:
@@ -97,15 +103,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _decimal(text: str) -> Decimal:
+def decimal(text: str) -> Decimal:
+    """A JSON number with a fraction or exponent; HUB-JSON-007 beyond any double."""
     value = Decimal(text)
     if not -400 < value.adjusted() < 300:  # noqa: PLR2004 - beyond any double
         raise FhirError(issue("HUB-JSON-007"))
     return value
 
 
-def _integer(text: str) -> int:
-    if len(text.lstrip("-")) > _MAX_INTEGER_DIGITS:
+def integer(text: str) -> int:
+    """A JSON number without; HUB-JSON-007 for more than 18 digits (J7)."""
+    if len(text.lstrip("+-")) > _MAX_INTEGER_DIGITS:
         raise FhirError(issue("HUB-JSON-007"))
     return int(text)
 

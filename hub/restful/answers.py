@@ -14,6 +14,7 @@ from hub.fhir.outcome import Issue, issue, operation_outcome
 from hub.store.resources import Stored
 
 FHIR_JSON = "application/fhir+json"
+FHIR_XML = "application/fhir+xml"
 JSON_PATCH = "application/json-patch+json"
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGES = {
@@ -112,7 +113,7 @@ def of_issues(issues: Sequence[Issue], status: int) -> Answer:
     elif issues[0].id in _CHALLENGES:
         headers["WWW-Authenticate"] = _CHALLENGES[issues[0].id]
     if issues[0].id == "HUB-REST-028":  # RFC 5789 §2.2
-        headers["Accept-Patch"] = f"{JSON_PATCH}, {FHIR_JSON}"
+        headers["Accept-Patch"] = f"{JSON_PATCH}, {FHIR_JSON}, {FHIR_XML}"
     if status in (429, 503):
         headers["Retry-After"] = "2"
     return Answer(status, encode(operation_outcome(issues)), headers)

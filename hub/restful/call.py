@@ -22,14 +22,13 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
 _VERSION = re.compile(r"[0-9]{1,9}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
-_NEVER = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*")
 JSON_TYPES = (
     "application/fhir+json",
     "application/json",
     "application/json+fhir",
     "text/json",
 )
-_FORM = ("application/x-www-form-urlencoded",)
+FORM = ("application/x-www-form-urlencoded",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +152,10 @@ def parameters(query: Pairs, *allowed: str, lenient: bool = False) -> dict[str, 
     return found
 
 
-def require_json(call: Call) -> None:
-    """415 for another media type or charset; none given counts as FHIR JSON."""
-    if call.header("content-type") is not None:
-        require_media(call, JSON_TYPES, "HUB-REST-005")
-
-
 def require_form(call: Call) -> None:
     """415 unless a form, or nothing, was posted."""
     if call.body or call.header("content-type") is not None:
-        require_media(call, _FORM, "HUB-REST-026")
+        require_media(call, FORM, "HUB-REST-026")
 
 
 def require_media(call: Call, types: Sequence[str], id: str) -> None:
@@ -172,27 +165,6 @@ def require_media(call: Call, types: Sequence[str], id: str) -> None:
     is_other = charset and charset[1].lower() not in ("utf-8", "utf8")
     if media.strip().lower() not in types or is_other:
         raise FhirError(issue(id))
-
-
-def require_acceptable(call: Call, asked: Sequence[tuple[str, str]] = ()) -> None:
-    """406 when neither `_format` nor Accept allows FHIR JSON (rest.md §8).
-
-    `asked` are the parameters of a posted search: its `_format` counts as well.
-    """
-    named = [v for k, v in (*call.query, *asked) if k == "_format"]
-    wanted = named or [call.header("accept") or "*/*"]
-    for text in wanted:
-        if not any(_is_ours(part) for part in text.split(",")):
-            raise FhirError(issue("HUB-REST-006"))
-
-
-def _is_ours(part: str) -> bool:
-    media, *parameters = part.split(";")
-    if any(_NEVER.fullmatch(one) for one in parameters):
-        return False
-    # A `+` that was not encoded arrives as a space.
-    name = media.strip().lower().replace(" ", "+")
-    return name in (*JSON_TYPES, "*/*", "application/*", "json")
 
 
 def version_of(raw: str | None, name: str) -> int | None:

@@ -41,8 +41,12 @@ def capability_statement(hub: Hub, date: str) -> dict[str, Any]:
         "software": {"name": "Tsunagi Hub"},
         "implementation": {"description": "つなぎハブ FHIR R4 API", "url": hub.base},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        "patchFormat": [
+            "application/json-patch+json",
+            "application/fhir+json",
+            "application/fhir+xml",
+        ],
         "rest": [
             {
                 "mode": "server",

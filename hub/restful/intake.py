@@ -20,6 +20,7 @@ from hub.restful import leaflet
 from hub.restful.answers import Answer
 from hub.restful.bundle import read_bundle
 from hub.restful.call import Call, require_parameters, require_scope
+from hub.restful.formats import require_acceptable
 from hub.restful.hub import Hub
 from hub.restful.refusals import audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
@@ -41,6 +42,7 @@ def intake(hub: Hub, actor: Actor, call: Call) -> Answer:
     for resource_type in MADE:
         require_scope(actor, "c", resource_type)
     require_parameters(call)
+    require_acceptable(call, ("json",))
     mapping = call.path["mapping"]
     rows = take(hub, actor, call.body, None if mapping == "auto" else mapping)
     hub.wake()

@@ -8,7 +8,7 @@ from hub.database import Session
 from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases, grants
 from hub.fhir import dates, references
-from hub.fhir.json import Resource, decode
+from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.programmes.choose import choose
 from hub.referrals.route import route, to_parameters
@@ -16,11 +16,11 @@ from hub.restful import answers
 from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
-    require_json,
     require_parameters,
     require_scope,
 )
 from hub.restful.checks import require_valid
+from hub.restful.formats import read_resource
 from hub.restful.hub import Hub
 from hub.restful.visible import require_visible
 
@@ -41,9 +41,8 @@ def route_operation(hub: Hub, actor: Actor, call: Call) -> Answer:
     and `source` (Reference to an Organization, optional: the caller's own).
     """
     require_scope(actor, "r", "HealthcareService")
-    require_json(call)
     require_parameters(call)
-    parameters = decode(call.body, hub.settings.max_depth)
+    parameters = read_resource(hub, call)
     if parameters["resourceType"] != "Parameters":
         raise FhirError(issue("HUB-REST-024", "Parameters", name="Parameters"))
     require_valid(hub.knowledge, parameters)

@@ -11,12 +11,13 @@ from hub.fhir.outcome import FhirError, issue
 from hub.restful.answers import FHIR_JSON, JSON_PATCH
 from hub.restful.call import Call, require_media
 from hub.restful.checks import require_valid
+from hub.restful.formats import XML_TYPES, read_resource
 from hub.restful.hub import Hub
 from hub.restful.path_operation import MOST, Operation, operations_of
 from hub.restful.path_patch import apply
 
 _WHOLE = 4  # bodies that the FHIRPath operations of one patch may read through
-_FHIR_TYPES = (FHIR_JSON, "application/json+fhir")
+_FHIR_TYPES = (FHIR_JSON, "application/json+fhir", *XML_TYPES)
 _ERRORS = (
     jsonpatch.JsonPatchException,
     jsonpatch.JsonPointerException,
@@ -37,7 +38,7 @@ def read_patch(hub: Hub, call: Call) -> Any:
     media = (call.header("content-type") or "").partition(";")[0].strip().lower()
     if media == JSON_PATCH:
         return decode_value(call.body, hub.settings.max_depth)
-    parameters = decode(call.body, hub.settings.max_depth)
+    parameters = read_resource(hub, call)
     require_valid(hub.knowledge, parameters)
     return operations_of(parameters)
 

@@ -7,6 +7,7 @@ reader, and a hot read costs half (dependencies.md §5).
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -29,9 +30,10 @@ from hub.restful import (
     write,
 )
 from hub.restful.answers import Answer
-from hub.restful.call import Call, read_call, require_acceptable
+from hub.restful.call import Call, read_call
 from hub.restful.capability import capability_statement
 from hub.restful.coding import compressed, is_compressible, read_body
+from hub.restful.formats import in_xml, is_xml, rendered, require_acceptable
 from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
@@ -179,14 +181,19 @@ async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
     elif method not in ways:
         answer = _not_allowed(ways, call)
     else:
-        answer = await run_in_threadpool(_handle, hub, ways, ways[method], call)
-    return await _sent(answer, call)
+        answer = await run_in_threadpool(_handled, hub, ways, ways[method], call)
+        return await _sent(answer, call)
+    return await _sent(rendered(answer, replace(call, body=b"")), call)
 
 
 async def _sent(answer: Answer, call: Call) -> Response:
     if is_compressible(answer, call.headers):
         answer = await run_in_threadpool(compressed, answer)
     return answers.to_response(answer, call.request_id, call.correlation_id)
+
+
+def _handled(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
+    return rendered(_handle(hub, ways, way, call), call)
 
 
 def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
@@ -248,12 +255,14 @@ def _allow(ways: Ways, call: Call, but: str = "") -> str:
 
 def _metadata_route(hub: Hub, path: str) -> Route:
     """`GET /metadata`: no token, not audited, readable from any web page (D10)."""
-    body = answers.of_json(capability_statement(hub, dates.instant(dates.now()))).body
     cors = {"Access-Control-Allow-Origin": "*"}
+    made = answers.of_json(capability_statement(hub, dates.instant(dates.now())))
+    statement = replace(made, headers=cors)
+    statement_in_xml = in_xml(statement)
 
     async def endpoint(request: Request) -> Response:
         call = read_call(request, b"")
-        answer = Answer(200, body, cors)
+        answer = statement
         allow = {"Allow": "GET, HEAD, OPTIONS"}
         try:
             require_acceptable(call)
@@ -264,6 +273,9 @@ def _metadata_route(hub: Hub, path: str) -> Route:
         elif request.method not in ("GET", "HEAD"):
             refusal = answers.of_issues([issue("HUB-REST-004")], 405)
             answer = Answer(405, refusal.body, allow)
+        if is_xml(call):
+            is_whole = answer is statement
+            answer = statement_in_xml if is_whole else rendered(answer, call)
         return await _sent(answer, call)
 
     return Route(path, endpoint, methods=_EVERY, name="capabilities")

@@ -20,7 +20,6 @@ from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     pairs,
-    require_acceptable,
     require_form,
     require_interaction,
     require_scope,
@@ -87,7 +86,6 @@ def _search(hub: Hub, actor: Actor, call: Call, place: Place) -> Answer:
     if call.method == "POST":
         require_form(call)
         asked += pairs(call.body)
-        require_acceptable(call, asked)
     with hub.database.transaction(write=False) as session:
         found = found_at(hub, session, actor, place, asked, lenient=call.is_lenient)
     return answers.of_json(found)

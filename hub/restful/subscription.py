@@ -10,7 +10,7 @@ from hub.database import Session
 from hub.disclosure import cases
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates, references
-from hub.fhir.json import Resource, decode
+from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search import TRANSPORT
 from hub.restful import answers
@@ -18,11 +18,11 @@ from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     Pairs,
-    require_json,
     require_parameters,
     require_scope,
 )
 from hub.restful.checks import require_valid
+from hub.restful.formats import read_resource
 from hub.restful.hub import Hub
 from hub.restful.visible import require_visible
 from hub.store import resources as store
@@ -184,8 +184,7 @@ def _asked(hub: Hub, call: Call, *known: str) -> Pairs:
 def _parameters(hub: Hub, call: Call) -> list[Resource]:
     if call.method != "POST" or not call.body:
         return []
-    require_json(call)
-    given = decode(call.body, hub.settings.max_depth)
+    given = read_resource(hub, call)
     if given["resourceType"] != "Parameters":
         raise FhirError(issue("HUB-REST-024", "Parameters", name="Parameters"))
     require_valid(hub.knowledge, given)

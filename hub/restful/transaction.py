@@ -17,7 +17,7 @@ from hub.database import Session
 from hub.disclosure import cases
 from hub.faults import retried
 from hub.fhir import dates
-from hub.fhir.json import Resource, decode, encode
+from hub.fhir.json import Resource, encode
 from hub.fhir.outcome import FhirError, Issue, issue, operation_outcome, require_none
 from hub.restful import answers, replay
 from hub.restful.answers import Answer
@@ -25,10 +25,10 @@ from hub.restful.bundle import Entry, read_bundle, require_distinct
 from hub.restful.call import (
     Call,
     require_interaction,
-    require_json,
     require_parameters,
 )
 from hub.restful.checks import form_issues, require_valid
+from hub.restful.formats import read_resource
 from hub.restful.history import require_system
 from hub.restful.hub import Hub
 from hub.restful.refusals import refused
@@ -39,9 +39,8 @@ from hub.restful.whole import Whole
 
 def batch_or_transaction(hub: Hub, actor: Actor, call: Call) -> Answer:
     """POST to the base."""
-    require_json(call)
     require_parameters(call)
-    bundle = decode(call.body, hub.settings.max_depth)
+    bundle = read_resource(hub, call)
     if bundle["resourceType"] != "Bundle":
         raise FhirError(issue("HUB-REST-013", "resourceType"))
     limit = hub.settings.max_bundle_entries

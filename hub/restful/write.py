@@ -3,7 +3,7 @@
 from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
-from hub.fhir.json import Resource, decode
+from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue
 from hub.fhir.search import TRANSPORT
 from hub.referrals import withdraw
@@ -12,10 +12,10 @@ from hub.restful.answers import Answer
 from hub.restful.call import (
     Call,
     require_interaction,
-    require_json,
     require_parameters,
 )
 from hub.restful.conditional import criteria, find_one, header_criteria
+from hub.restful.formats import read_resource
 from hub.restful.hub import Hub
 from hub.restful.one import (
     create_one,
@@ -165,8 +165,7 @@ def delete(hub: Hub, actor: Actor, call: Call) -> Answer:
 def _body(hub: Hub, call: Call) -> Resource:
     if contents.is_native(call):
         return contents.received(call, hub.settings.max_body_bytes)
-    require_json(call)
-    resource = decode(call.body, hub.settings.max_depth)
+    resource = read_resource(hub, call)
     if resource["resourceType"] != call.resource_type:
         raise FhirError(issue("HUB-REST-011", "resourceType"))
     return resource

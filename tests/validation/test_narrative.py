@@ -1,5 +1,7 @@
 """Narratives: what R4's txt-1 and txt-2 and security.md X1, X7 let through."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,6 +89,18 @@ def test_entities_are_not_expanded():
         f"<!ENTITY a{n} '{'&a;' * 10}'>" for n in range(9)
     )
     assert check(f"{bomb}]>{div('&a8;')}") == "forbidden"
+
+
+def test_AB26_many_attributes_cost_no_more_than_their_length():
+    many = " ".join(f"a{n}=''" for n in range(60_000))
+    begun = time.process_time()
+    assert check(div(f"<b {many}>a</b>")) == "forbidden"
+    assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(("depth", "finding"), [(63, None), (64, "forbidden")])
+def test_X4_a_narrative_is_64_deep_at_most(depth: int, finding: str | None):
+    assert check(div("<b>" * depth + "a" + "</b>" * depth)) == finding
 
 
 @settings(max_examples=200, deadline=None)
