@@ -25,6 +25,8 @@ _ARTEFACTS = (
     "operationdefinitions",
     "subscriptiontopics",
 )
+# Named by its canonical alone: R4 has no such type (R5 Backport).
+_NOT_OF_R4 = ("SubscriptionTopic",)
 
 
 class PackagesError(Exception):
@@ -91,10 +93,11 @@ class Packages:
         ]
 
     def published(self, resource_type: str | None = None) -> list[Resource]:
-        """`all`, each with the id under which it is read: the last step of its url."""
+        """`all` of R4, each with the id under which it is read: the end of its url."""
         return [
             {**resource, "id": resource["url"].rpartition("/")[2]}
             for resource in self.all(resource_type)
+            if resource["resourceType"] not in _NOT_OF_R4
         ]
 
     def _find(self, resource_type: str, url: str) -> Resource | None:

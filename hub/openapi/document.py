@@ -55,7 +55,10 @@ def _facts(hub: Hub) -> Facts:
         searches={
             name: dict(PARAMETERS)
             if name == "AuditEvent"
-            else {code: one.type for code, one in sorted(hub.declared[name].items())}
+            else {
+                code: one.type
+                for code, one in sorted(hub.declared.get(name, {}).items())
+            }
             for name in sorted(SERVED)
         },
         compartments=tuple(_compartments(capability)),

@@ -109,7 +109,10 @@ def _types(path: str, way: Way, facts: Facts) -> list[str | None]:
         return [named]
     if _is_compartment(path):
         return [*facts.compartments]
-    having = [name for name, has in SERVED.items() if way.interaction in {*has}]
+    needed = {way.interaction}
+    if path.endswith("{type}") and way.interaction in ("update", "patch", "delete"):
+        needed.add("search-type")  # by condition
+    having = [name for name, has in SERVED.items() if needed <= {*has}]
     return [*sorted(having or SERVED)]
 
 

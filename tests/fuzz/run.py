@@ -44,6 +44,7 @@ def fuzz(
     hub: RunningHub,
     folder: Path,
     *,
+    peers: bool = True,
     seconds: int,
     seed: int,
     phases: Sequence[str],
@@ -70,7 +71,8 @@ def fuzz(
     ]
     (folder / "auth.json").write_text(json.dumps({"auth": auth}))
     (folder / "schemathesis.toml").write_text(
-        '[auth.wfc]\npath = "auth.json"\nuser = "one"\npeers = ["one", "other"]\n'
+        '[auth.wfc]\npath = "auth.json"\nuser = "one"\n'
+        + ('peers = ["one", "other"]\n' if peers else "")
     )
     command = [
         str(Path(sys.executable).with_name("schemathesis")),

@@ -373,6 +373,7 @@ def test_D13_the_declared_formats_are_those_answered(caller, statement):
     assert statement["patchFormat"] == [
         "application/json-patch+json",
         "application/fhir+json",
+        "application/fhir+xml",
     ]
 
 

@@ -247,7 +247,7 @@ def test_F15_every_refusal_is_told_in_the_format_asked_for(hub, source):
         assert as_asked("GET", path) == expected
         answer = source.get(f"{path}{'&' if '?' in path else '?'}_format=xml")
         assert refusal_in_xml(answer) == expected
-    assert as_asked("DELETE", "/Provenance/x") == (405, "HUB-REST-004")
+    assert as_asked("DELETE", "/EpisodeOfCare/x") == (405, "HUB-REST-004")
     text = {"Content-Type": "text/plain"}
     sent = as_asked("POST", "/Patient", content=b"a", headers=text)
     assert sent == (415, "HUB-REST-005")

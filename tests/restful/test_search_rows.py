@@ -114,7 +114,7 @@ def test_F14_no_criteria_counts_all(world):
 
 
 def test_F14_a_string_matches_from_its_start(world):
-    assert world.ids(f"/Patient?name={world.name[:-2]}") == {world.patient}
+    assert world.ids(f"/Patient?name={world.name[:-1]}") == {world.patient}
     assert world.ids(f"/Patient?name={world.name[3:]}") == set()
 
 
@@ -282,9 +282,11 @@ def test_a_compartment_of_nobody_is_empty_and_needs_the_types_scope(world, keepi
 
 def test_summary_true_keeps_what_r4_marks(world):
     resource = a_patient(
-        world.name + "要",
+        a_name(),
         maritalStatus={"text": "不明"},
-        link=[{"other": {"reference": f"Patient/{world.patient}"}, "type": "seealso"}],
+        link=[
+            {"other": {"reference": f"Patient/{world.others[0]}"}, "type": "seealso"}
+        ],
     )
     made = world.add(resource)
     (part,) = world.caller.search(f"/Patient?_id={made}&_summary=true")
@@ -317,7 +319,7 @@ def _next(bundle) -> str | None:
 
 
 def test_every_served_type_can_be_asked_for_together(world):
-    types = ",".join(sorted(set(SERVED) - {"AuditEvent"}))
+    types = ",".join(sorted(set(SERVED) - {"AuditEvent", "Binary"}))
     assert world.both(f"?_type={types}&_count=1").status_code == 200
     answer = world.both("?_type=AuditEvent,Patient")
     assert refusal(answer) == (400, "HUB-SEARCH-008")

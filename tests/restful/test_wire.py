@@ -346,8 +346,7 @@ def test_F18_options_and_405_tell_what_is_allowed(hub, source, path, allow):
         "/fhir/R4/Patient/x/$everything",
         "/fhir/R4/$export",
         "/nothing",
-        "/docs",
-        "/openapi.json",
+        "/redoc",
     ],
 )
 def test_F18_an_unknown_path_is_404_as_an_outcome_and_never_a_redirect(

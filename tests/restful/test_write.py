@@ -517,7 +517,9 @@ def test_F10_another_media_type_is_415_and_names_the_right_one(author, media):
     header = {"Content-Type": media}
     answer = author.request("PATCH", path, content=b"[]", headers=header)
     assert refusal(answer) == (415, "HUB-REST-028")
-    accepted = "application/json-patch+json, application/fhir+json, application/fhir+xml"
+    accepted = (
+        "application/json-patch+json, application/fhir+json, application/fhir+xml"
+    )
     assert answer.headers["Accept-Patch"] == accepted
     assert all(media in answer.text for media in accepted.split(", ")[:2])
 
