@@ -16,30 +16,27 @@ def split(reference: str, base_url: str = "") -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def walk(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every Reference element with its FHIRPath, extensions and contained included."""
+def walk(
+    value: Any, path: str = "", *, key: str = "reference"
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every Reference element with its FHIRPath, extensions and contained included.
+
+    With another `key`: every element that has a text under it.
+    """
     if isinstance(value, dict):
-        if isinstance(value.get("reference"), str):
+        if isinstance(value.get(key), str):
             yield path, value
-        for key, child in value.items():
+        for name, child in value.items():
             if isinstance(child, dict | list):
-                yield from walk(child, f"{path}.{key}" if path else key)
+                yield from walk(child, f"{path}.{name}" if path else name, key=key)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from walk(child, f"{path}[{index}]")
+            yield from walk(child, f"{path}[{index}]", key=key)
 
 
-def walk_urls(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def walk_urls(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every element with a `url`, such as an Attachment, with its FHIRPath."""
-    if isinstance(value, dict):
-        if isinstance(value.get("url"), str):
-            yield path, value
-        for key, child in value.items():
-            if isinstance(child, dict | list):
-                yield from walk_urls(child, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from walk_urls(child, f"{path}[{index}]")
+    return walk(value, key="url")
 
 
 def links(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
