@@ -142,8 +142,10 @@ def fill(engine: Engine, cases: int) -> None:
             connection.execute(text("SELECT count(*) FROM case_")).scalar_one()
         )
     first, last = (present - templates) // templates, cases // templates
+    if first >= last:
+        return
     step = max(1, _AT_ONCE // templates)
-    with _bare(engine, is_large=cases > _AT_ONCE):
+    with _bare(engine, is_large=(last - first) * templates > _AT_ONCE):
         for start in range(first, last, step):
             bounds = {"from": start, "to": min(start + step, last) - 1}
             with engine.begin() as connection:
