@@ -39,7 +39,7 @@ def among(
 
     Of a row already found one asks who may see it; a search must be able to begin
     with what the caller may see, or it would look at everybody's rows (measured among
-    10,000 cases, 1,000 of them the caller's: 1,700 ms against 30 ms).
+    10,000 cases, 1,000 of them the caller's: 1,700 ms against 120 ms).
     """
     if isinstance(visible, Shaped):
         return visible.set(rows, types, visible.values)

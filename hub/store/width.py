@@ -4,7 +4,7 @@ Where the criteria leave much (a status, a date, a name), the query has to begin
 what the caller may see, or it looks at everybody's rows. Where they leave little (an
 identifier, a patient, a chain), each row left is asked who may see it: PostgreSQL
 takes the set of a caller's resources for smaller than it is and would go through it
-again for every row (measured among 10,000 cases: 27 s against 30 ms for
+again for every row (measured among 10,000 cases: 27 s against 0.4 s for
 `Task?patient.name=`).
 """
 
