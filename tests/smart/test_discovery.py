@@ -14,10 +14,14 @@ SERVER = "/.well-known/oauth-authorization-server"
 
 @pytest.mark.parametrize("path", SMART)
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/fhir+xml", "text/html", "application/json"]
+    "accept", ["*/*", "application/fhir+xml", "text/html", "application/json", ""]
 )
-def test_D1_D2_discovery_is_json_whatever_is_accepted(hub, path, accept):
-    answer = hub.http.get(path, headers={"Accept": accept})
+def test_D1_D2_D10_discovery_is_json_whatever_is_accepted(hub, path, accept):
+    request = hub.http.build_request("GET", path, headers={"Accept": accept})
+    if not accept:
+        del request.headers["Accept"]
+    assert "Authorization" not in request.headers
+    answer = hub.http.send(request)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["access-control-allow-origin"] == "*"
