@@ -58,12 +58,14 @@ class Observer(NamedTuple):
 class Peer(NamedTuple):
     """The other side: an OAuth client, its organisation, its network address.
 
-    For a delivery `organisation` is the recipient and `address` its endpoint.
+    For a delivery `organisation` is the recipient and `address` its endpoint. `person`
+    is the Practitioner(Role) who logged in, as a reference.
     """
 
     client_id: str = ""
     organisation: str = ""
     address: str = ""
+    person: str = ""
 
 
 class Kind(NamedTuple):
@@ -162,6 +164,7 @@ _ROLE_SYSTEMS = {
     "custodian": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
     "authserver": "http://terminology.hl7.org/CodeSystem/extra-security-role-type",
     ORGANISATION_ROLE: "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
+    "AGNT": "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
     "IRCP": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
 }
 
@@ -330,6 +333,11 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
     ]
     if peer.organisation:
         agents.append(_agent(ORGANISATION_ROLE, _organisation(peer.organisation)))
+    if peer.person:
+        # BALP, UserAgentTypes: who receives, or on whose behalf something is written.
+        code = "AGNT" if kind.action in "CUD" else "IRCP"
+        agents.append(_agent(code, {"reference": peer.person}, requestor=True))
+        agents[0]["requestor"] = False
     server = _organisation(observer.organisation)
     network = None if kind.server == "authserver" else _network(observer.address)
     agents.append(_agent(kind.server, server, network=network))
@@ -338,7 +346,7 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
 
 def _consent_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, Any]]:
     client, *rest = _rest_agents(kind, observer, peer)
-    if not peer.organisation:
+    if not peer.organisation or peer.person:
         return [client, *rest]
     # AuthZconsent wants one user; a backend token has none (security.md §12).
     user = _agent("IRCP", _organisation(peer.organisation), requestor=True)

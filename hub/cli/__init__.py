@@ -29,7 +29,11 @@ _CODES = (
 )
 
 # Broken programmes, unsafe start, the hub's signing key: the operator's to mend.
-_SETTINGS = ("HUB-PROG-01", *(f"HUB-AUTH-02{n}" for n in "23456"))
+_SETTINGS = (
+    "HUB-PROG-01",
+    *(f"HUB-AUTH-02{n}" for n in "23456"),
+    *(f"HUB-AUTH-03{n}" for n in "78"),
+)
 
 app = typer.Typer(
     name="tsunagi",
