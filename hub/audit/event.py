@@ -157,6 +157,24 @@ KINDS: dict[str, Kind] = {
         "PrivacyDisclosure.Recipient",
         "disclosure",
     ),
+    # Who may use the hub: DICOM's "user security attributes changed" and relatives.
+    **{
+        f"account-{code}": Kind(
+            _dcm("110113"),
+            _dcm("110137"),
+            action,
+            "110150",
+            "authserver",
+            "",
+            "account",
+        )
+        for code, action in (
+            ("create", "C"),
+            ("read", "R"),
+            ("update", "U"),
+            ("search", "E"),
+        )
+    },
     "login": Kind(_dcm("110114"), _dcm("110122"), "E", "110150", "authserver"),
 }
 
@@ -257,6 +275,7 @@ def _transport(kind: Kind, facts: Facts) -> list[dict[str, Any]]:
 _PERSON = {"system": _ENTITY, "code": "1"}
 _SYSTEM_OBJECT = {"system": _ENTITY, "code": "2"}
 _PATIENT = {"system": _ROLE, "code": "1"}
+_SECURITY_USER = {"system": _ROLE, "code": "11"}
 _DOMAIN_RESOURCE = {"system": _ROLE, "code": "4"}
 _QUERY = {"system": _ROLE, "code": "24"}
 _REQUEST = {"system": f"{_BALP}/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
@@ -264,7 +283,15 @@ _CORRELATION = {"system": code_system("audit-entity"), "code": "x-correlation-id
 
 
 def _data(kind: Kind, target: str) -> dict[str, Any]:
-    what = {"reference": target}
+    what: dict[str, Any] = {"reference": target}
+    if kind.shape == "account":
+        of, _, value = target.partition("|")
+        identifier = {
+            "system": f"{ROOT}/sid/{of}",
+            **({"value": value} if value else {}),
+        }
+        what = {"identifier": identifier}
+        return {"what": what, "type": _SYSTEM_OBJECT, "role": _SECURITY_USER}
     if kind.shape == "consent":
         type_ = target.partition("/")[0]
         system = "http://hl7.org/fhir/resource-types"
@@ -373,6 +400,7 @@ def _disclosure_agents(
 
 _AGENTS = {
     "rest": _rest_agents,
+    "account": _rest_agents,
     "consent": _consent_agents,
     "disclosure": _disclosure_agents,
 }

@@ -16,6 +16,7 @@ from hub.cli import (
     directory,
     intake,
     keys,
+    person,
     reconcile,
     report,
     serve,
@@ -53,6 +54,7 @@ app.command("intake")(intake.intake)
 client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)
 app.add_typer(client.app, name="client")
+app.add_typer(person.app, name="person")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")

@@ -21,6 +21,7 @@ from sqlalchemy import select
 
 from hub.smart import clients, persons
 from hub.smart.authorization_code import AuthorizationCode
+from hub.smart.roles import ROLES
 from hub.smart.tables import code as code_table
 from hub.smart.tables import login as login_table
 from tests.restful.build import (
@@ -32,7 +33,7 @@ from tests.restful.build import (
     submit,
 )
 from tests.restful.conftest import module_url  # noqa: F401 - a fixture
-from tests.running import Caller, running_hub
+from tests.running import Caller, RunningHub, running_hub
 from tests.smart.build import ASSERTION_TYPE, assertion, ec_key, public, rsa_key
 from tests.smart.provider import CLIENT_ID, browser, running_provider
 
@@ -109,7 +110,7 @@ def challenge_of(verifier):
 class Visit:
     """One login as a client's browser goes through it."""
 
-    hub: object
+    hub: RunningHub
     client_id: str
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -748,7 +749,7 @@ def test_D3_D4_D5_D7_D9_D12_D13_discovery_tells_of_the_login(hub, visit):
     told = {one["url"]: one["valueUri"] for one in extension}
     assert told["authorize"] == smart["authorization_endpoint"]
     words = [w for w in smart["scopes_supported"] if w.startswith("user/")]
-    everything = portal(hub, roles=set(clients.ROLES))
+    everything = portal(hub, roles=set(ROLES))
     visit = Visit(hub, everything.client_id)
     granted = visit.redeem(visit.code(scope=" ".join(words))).json()["scope"]
     assert granted.split() == words

@@ -196,9 +196,10 @@ def test_T11_exactly_one_key_fits_or_none_is_used():
     ):
         with pytest.raises(id_token.IdTokenError, match="signature"):
             verified(raw, {"keys": keys})
-    for keys in (None, [], "x", {"keys": None}):
+    unreadable: tuple[object, ...] = (None, [], "x", {"keys": None})
+    for nothing in unreadable:
         with pytest.raises(id_token.IdTokenError, match="signature"):
-            verified(raw, keys)
+            verified(raw, nothing)
 
 
 @pytest.mark.parametrize("raw", ["", "a", "a.b.c", "e30.e30.", "é", "." * 9])
@@ -251,7 +252,9 @@ def test_a_file_without_a_fit_private_key_stops_the_start(standin, tmp_path):
     with pytest.raises(FhirError, match="HUB-AUTH-038"):
         login_key(chosen, [])
     weak = ECKey.generate_key("P-521").as_dict(private=True)
-    for value in (public(ec_key())["keys"][0], {}, [], "x", weak, {"kty": "oct"}):
+    only_public = public(ec_key())["keys"][0]
+    unfit: tuple[object, ...] = (only_public, {}, [], "x", weak, {"kty": "oct"})
+    for value in unfit:
         path.write_text(json.dumps(value))
         path.chmod(0o600)
         with pytest.raises(FhirError, match="HUB-AUTH-038"):
