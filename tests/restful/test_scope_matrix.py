@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from hub.restful.served import SERVED
@@ -245,10 +246,10 @@ def scopes_for(way: str, kind: str) -> Iterator[str]:
         yield f"{v2(kind, ALL.replace(missing, ''))} {v2(other, elsewhere)}"
 
 
-def is_refused(answer: Any) -> bool:
+def is_refused(answer: httpx.Response) -> bool:
     """By scope, with its challenge."""
-    challenge = str(answer.headers.get("WWW-Authenticate", ""))
-    by_scope = 'error="insufficient_scope"' in challenge
+    challenge = answer.headers.get("WWW-Authenticate", "")
+    by_scope: bool = 'error="insufficient_scope"' in challenge
     assert by_scope is (answer.status_code == 403), answer.text
     return by_scope
 
