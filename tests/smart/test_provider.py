@@ -6,17 +6,22 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
+from hub.database import Database, metadata
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import FhirError
 from hub.settings import Settings
-from hub.smart import id_token
+from hub.smart import clients, id_token, logins
+from hub.smart.authorize import Authorize
+from hub.smart.keys import ClientKeys
 from hub.smart.logins import Login
 from hub.smart.provider import Provider, ProviderError, algorithm
 from hub.smart.routes import require_safe
+from hub.smart.server import Server, cleanup
 from hub.smart.signing import generate, login_key
 from tests.smart.build import ec_key, public, rsa_key
 from tests.smart.provider import CLIENT_ID, running_provider
@@ -263,3 +268,61 @@ def test_a_file_without_a_fit_private_key_stops_the_start(standin, tmp_path):
     path.chmod(0o644)
     with pytest.raises(FhirError, match="HUB-AUTH-038"):
         login_key(chosen, [])
+
+
+def test_AB24_over_https_the_cookie_is_the_hosts_own(standin, tmp_path):
+    """`__Host-` and Secure: no other host of the domain can set or see it."""
+    url = f"sqlite:///{tmp_path}/hub.db"
+    database = Database(url)
+    metadata.create_all(database.engine)
+    safe = settings(standin, base_url="https://hub.example.jp", database_url=url)
+    with database.transaction() as session:
+        client = clients.register(
+            session,
+            organization="4619999917",
+            roles={"source"},
+            jwks=public(ec_key()),
+            grant_types=["authorization_code"],
+            redirect_uris=["https://portal.example.jp/back"],
+        )
+    with Fetcher(dev=True) as fetcher:
+        server = Server(safe, database, ClientKeys(fetcher))
+        provider = Provider(safe, fetcher, generate())
+        browser = Authorize(server, provider, is_secure=True)
+        asked = {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": "https://portal.example.jp/back",
+            "scope": "user/Task.r",
+            "state": "s",
+            "aud": "https://hub.example.jp/fhir/R4",
+            "code_challenge": "x" * 43,
+            "code_challenge_method": "S256",
+        }
+        answer = browser.begin(asked, {})
+        cookie = dict(answer.headers)["Set-Cookie"]
+        assert cookie.startswith("__Host-tsunagi-login-")
+        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= {
+            part.strip() for part in cookie.split(";")
+        }
+        assert "Domain" not in cookie
+        # While the provider is away the client is told to try again.
+        standin.metadata = {"issuer": "https://other.example"}
+        away = Authorize(server, Provider(safe, fetcher, generate()), is_secure=True)
+        told = dict(away.begin(asked, {}).headers)
+        assert "error=temporarily_unavailable" in told["Location"]
+        assert "Set-Cookie" not in told
+    database.close()
+
+
+def test_cleanup_forgets_logins_and_codes_that_are_over(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/hub.db")
+    metadata.create_all(database.engine)
+    with database.transaction() as session:
+        with time_machine.travel(time.time() - 601):
+            logins.begin(session, {})
+        live = logins.begin(session, {"a": "b"})
+        assert cleanup(session) == 1
+        assert logins.finish(session, live) == {"a": "b"}
+        assert logins.finish(session, live) is None
+    database.close()
