@@ -52,6 +52,13 @@ def add(
             " / only sender-constrained tokens: none yet.",
         ),
     ] = False,
+    introspects: Annotated[
+        bool,
+        typer.Option(
+            "--introspects",
+            help="ほかのトークンの状態も尋ねられる / may ask about others' tokens (I4).",
+        ),
+    ] = False,
     json_: Annotated[
         bool, typer.Option("--json", help="JSONで出力 / as JSON.")
     ] = False,
@@ -81,6 +88,7 @@ def add(
             grant_types=grant_type or ["client_credentials"],
             redirect_uris=redirect_uri or [],
             high_assurance=high_assurance,
+            introspects=introspects,
         )
     if json_:
         print_json(

@@ -41,6 +41,7 @@ MADE: Members = {
     "client_id": (str, "client_id"),
     "organization": (str, "organization"),
     "roles": (list, "roles"),
+    "introspects": (bool, "introspects"),
 }
 _ENABLED: Members = {"enabled": (bool, "enabled")}
 ENROLLED: Members = {

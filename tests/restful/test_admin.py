@@ -134,6 +134,20 @@ def test_a_client_is_registered_read_and_listed(hub, admin):
     assert token_of(hub, one["client_id"]).status_code == 200
 
 
+def test_I4_a_resource_server_may_be_registered_over_http(hub, admin):
+    server = made(admin, roles=["directory"], introspects=True)
+    assert server["introspects"] is True
+    token = a_caller_of(hub, made(admin)["client_id"]).token
+    form = {
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion(
+            server["client_id"], ec_key(), hub.settings.token_url
+        ),
+        "token": token,
+    }
+    assert hub.http.post("/oauth/introspect", data=form).json()["active"] is True
+
+
 def test_a_created_client_has_its_place(hub, admin):
     answer = admin.post("/admin/clients", a_client(client_id="hospital-by-api"))
     place = f"{hub.settings.base_url}/admin/clients/hospital-by-api"
@@ -204,7 +218,7 @@ def test_what_is_not_named_stays(hub, admin):
         ({"scope": 5}, (400, "HUB-AUTH-047")),
         ({"jwks": None}, (400, "HUB-AUTH-047")),
         ({"jwks": {}}, (422, "HUB-AUTH-013")),
-        ({"introspects": True}, (400, "HUB-AUTH-044")),
+        ({"introspects": "yes"}, (400, "HUB-AUTH-047")),
         ({"enabled": False}, (400, "HUB-AUTH-044")),
         ({"surprise": "試験 花子"}, (400, "HUB-AUTH-044")),
         ({"grant_types": []}, (422, "HUB-AUTH-030")),

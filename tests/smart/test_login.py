@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 import time_machine
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc.jwk import ECKey, OctKey
 from sqlalchemy import select
 
@@ -743,6 +744,7 @@ def test_D3_D4_D5_D7_D9_D12_D13_discovery_tells_of_the_login(hub, visit):
     assert "sso-openid-connect" not in smart["capabilities"]
     assert server["authorization_response_iss_parameter_supported"] is True
     assert all(server[name] == smart[name] for name in server.keys() & smart.keys())
+    AuthorizationServerMetadata(server).validate()
     assert visit.url().startswith(smart["authorization_endpoint"] + "?")
     statement = hub.http.get("/fhir/R4/metadata").json()
     extension = statement["rest"][0]["security"]["extension"][0]["extension"]
