@@ -56,7 +56,7 @@ def add(
         bool,
         typer.Option(
             "--introspects",
-            help="ほかのトークンの状態も尋ねられる / may ask about others' tokens (I4).",
+            help="ほかのトークンの状態も尋ねられる / may ask about others' tokens.",
         ),
     ] = False,
     json_: Annotated[

@@ -565,6 +565,8 @@ SPOILT = {
     "no iss": {"iss": None},
     "aud": {"aud": "another-client"},
     "aud and others": {"aud": [CLIENT_ID, "another-client"]},
+    "aud of another, for us": {"aud": "another-client", "azp": CLIENT_ID},
+    "aud of many, for us": {"aud": [CLIENT_ID, "another"], "azp": CLIENT_ID},
     "no aud": {"aud": None},
     "azp": {"azp": "another-client"},
     "expired": {"exp": 1},
