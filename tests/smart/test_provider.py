@@ -138,7 +138,7 @@ def test_T18_a_rotated_key_of_the_provider_works_after_a_minute(
         provider.subject(a_code(standin, provider), LOGIN)
 
 
-def signed(key, algorithm="ES384", **header):
+def signed(key, algorithm="ES384", over=None, **header):
     claims = {
         "iss": "https://idp.example",
         "sub": "s",
@@ -146,6 +146,7 @@ def signed(key, algorithm="ES384", **header):
         "nonce": "n",
         "iat": int(time.time()),
         "exp": int(time.time()) + 60,
+        **(over or {}),
     }
     return jwt.encode(
         {"alg": algorithm, "kid": key.kid, **header}, claims, key, [algorithm]
@@ -174,6 +175,23 @@ def verified(raw, keys):
 )
 def test_what_providers_sign_with_is_accepted(key, name):
     assert verified(signed(key, name), public(key)) == "s"
+
+
+@pytest.mark.parametrize("sub", [["s"], "", "x" * 256, 5, None, {"s": 1}, True])
+def test_a_subject_is_a_text_of_255_characters_at_most(sub):
+    raw = signed(ec_key(), over={"sub": "x" * 255})
+    assert verified(raw, public(ec_key())) == "x" * 255
+    with pytest.raises(id_token.IdTokenError, match="sub"):
+        verified(signed(ec_key(), over={"sub": sub}), public(ec_key()))
+
+
+@pytest.mark.parametrize("name", ["exp", "iat"])
+@pytest.mark.parametrize(
+    "moment", [True, "1", None, [1], 10**400, -1], ids=lambda one: repr(one)[:9]
+)
+def test_a_moment_is_a_number(name, moment):
+    with pytest.raises(id_token.IdTokenError, match=name):
+        verified(signed(ec_key(), over={name: moment}), public(ec_key()))
 
 
 def short_rsa():
