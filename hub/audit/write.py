@@ -20,11 +20,11 @@ _SERVER_ERROR = 500
 def observe(database: Database, organisation: str, base_url: str) -> None:
     """Say once, at start-up, how the hub names itself in its log.
 
-    `organisation` is its Organization's id. Kept on the engine, so that two hubs
+    `organisation` is its Organization's id. Kept with the database, so that two hubs
     in one process do not mix.
     """
     observer = Observer(organisation, base_url)
-    database.engine.update_execution_options(**{_OPTION: observer})
+    database.note(**{_OPTION: observer})
 
 
 def record(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from hub.actor import Actor
-from hub.database import Database, Session
+from hub.database import Database, Session, run
 from hub.fhir.dates import micros, now
 from hub.fhir.outcome import FhirError, issue
 from hub.smart.endpoints import digest
@@ -80,7 +80,7 @@ def _actor(
     session: Session, raw_token: str, request_id: str, correlation_id: str
 ) -> Actor:
     asked = {"digest": digest(raw_token), "at": micros(now())}
-    row = session.execute(_LIVE, asked).first()
+    row = run(session, _LIVE, asked).first()
     if row is None:
         raise FhirError(issue("HUB-AUTH-002"))
     return Actor(

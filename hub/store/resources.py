@@ -11,10 +11,10 @@ from secrets import randbits
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy import update as sql_update
 
-from hub.database import Session, collect, flush
+from hub.database import Session, collect, flush, run
 from hub.fhir.dates import from_micros, instant, micros
 from hub.fhir.json import Resource, encode
 from hub.fhir.outcome import FhirError, issue
@@ -26,6 +26,7 @@ from hub.store.tables import resource_version as former
 from hub.store.visibility import Visible, restricted
 
 __all__ = [
+    "CURRENT",
     "History",
     "Stored",
     "create",
@@ -33,6 +34,7 @@ __all__ = [
     "history",
     "read",
     "read_many",
+    "read_row",
     "update",
     "vread",
 ]
@@ -44,8 +46,9 @@ _OF = {
     )
     for table in (current, former)
 }
+CURRENT = _OF[current]
 _MANY = 500  # keys of one statement: SQLite takes 32,766 parameters at most
-_CURRENT = _OF[current].add_columns(current.c.key)
+_CURRENT = CURRENT.add_columns(current.c.key)
 
 
 class _Keys:
@@ -145,11 +148,20 @@ def read(
     session: Session, resource_type: str, id: str, visible: Visible
 ) -> Stored | None:
     """The current version, deleted or not; None when absent or not `visible`."""
-    flush(session)
-    query, values = restricted(_OF[current], current, visible)
-    asked = {"type": resource_type, "id": id, **values}
-    row = session.execute(query, asked).one_or_none()
+    row = read_row(session, CURRENT, (resource_type, id), visible)
     return from_row(row) if row else None
+
+
+def read_row(
+    session: Session, query: Select[Any], key: tuple[str, str], visible: Visible
+) -> StoredRow | None:
+    """`read` of a (type, id) as a row: of CURRENT, or CURRENT with more columns.
+
+    The query is a constant of its module, so that it is built once.
+    """
+    flush(session)
+    shown, values = restricted(query, current, visible)
+    return run(session, shown, {"type": key[0], "id": key[1], **values}).one_or_none()
 
 
 def read_many(

@@ -61,5 +61,5 @@ def from_row(row: StoredRow) -> Stored:
         row.version,
         from_micros(row.last_updated),
         row.body,
-        row.deleted,
+        bool(row.deleted),
     )
