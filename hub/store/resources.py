@@ -46,6 +46,10 @@ _OF = {
     )
     for table in (current, former)
 }
+_VERSION_OF = {
+    table: query.where(table.c.version == bindparam("version"))
+    for table, query in _OF.items()
+}
 CURRENT = _OF[current]
 _MANY = 500  # keys of one statement: SQLite takes 32,766 parameters at most
 _CURRENT = CURRENT.add_columns(current.c.key)
@@ -190,9 +194,10 @@ def vread(
 ) -> Stored | None:
     """That version, deleted or not; None when absent or not `visible`."""
     flush(session)
-    for table in (current, former):
-        query = _OF[table].where(table.c.version == version, visible(table))
-        row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+    key = {"type": resource_type, "id": id, "version": version}
+    for table, query in _VERSION_OF.items():
+        shown, values = restricted(query, table, visible)
+        row = run(session, shown, {**key, **values}).one_or_none()
         if row:
             return from_row(row)
     return None
@@ -202,7 +207,7 @@ def _require(
     session: Session, resource_type: str, id: str, expected: int | None
 ) -> StoredRow:
     flush(session)
-    found = session.execute(_CURRENT, {"type": resource_type, "id": id}).one_or_none()
+    found = run(session, _CURRENT, {"type": resource_type, "id": id}).one_or_none()
     if found is None:
         raise FhirError(issue("HUB-REST-001"))
     if expected not in (None, found.version):
