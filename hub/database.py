@@ -36,7 +36,6 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
-    text,
 )
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import IsolationLevel
@@ -106,9 +105,7 @@ class Database:
             session.info.pop("collected", None)
             session.info.pop("at_end", None)
             if write and not self.is_sqlite:
-                session.execute(
-                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK}
-                )
+                session.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
             yield session
             flush(session)
             for act, noted in session.info.pop("at_end", {}).items():

@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from hub.database import Session, collect, flush
+from hub.database import Session, collect, flush, run
 from hub.disclosure.classes import WHOLE, DataClass
 from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
@@ -155,7 +155,7 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     """The cases a resource belongs to, newest first; usually one."""
     flush(session)
     asked = {"type": resource_type, "id": id}
-    return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
+    return [_case(row) for row in run(session, _OF_RESOURCE, asked).mappings()]
 
 
 def patient_of(rows: FromClause) -> ScalarSelect[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 
 from hub.actor import Actor
-from hub.database import Session, collect
+from hub.database import Session, collect, run
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.canonical import SUBMISSION_ID
@@ -156,7 +156,7 @@ def _keep(
 
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
     asked = {"organisation": actor.organisation, "key": key}
-    return session.execute(_GIVEN, asked).first()
+    return run(session, _GIVEN, asked).first()
 
 
 def _first(
