@@ -118,7 +118,7 @@ def _observer(session: Session) -> Observer:
 def _peer(actor: Actor | None, address: str, recipient: str) -> Peer:
     if actor is None:
         return Peer("", recipient, address)
-    return Peer(actor.client_id, recipient or actor.organisation, address)
+    return Peer(actor.client_id, recipient or actor.organisation, address, actor.person)
 
 
 def _rows(

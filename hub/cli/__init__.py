@@ -16,6 +16,7 @@ from hub.cli import (
     directory,
     intake,
     keys,
+    person,
     reconcile,
     report,
     serve,
@@ -29,7 +30,11 @@ _CODES = (
 )
 
 # Broken programmes, unsafe start, the hub's signing key: the operator's to mend.
-_SETTINGS = ("HUB-PROG-01", *(f"HUB-AUTH-02{n}" for n in "23456"))
+_SETTINGS = (
+    "HUB-PROG-01",
+    *(f"HUB-AUTH-02{n}" for n in "23456"),
+    *(f"HUB-AUTH-03{n}" for n in "78"),
+)
 
 app = typer.Typer(
     name="tsunagi",
@@ -49,6 +54,7 @@ app.command("intake")(intake.intake)
 client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)
 app.add_typer(client.app, name="client")
+app.add_typer(person.app, name="person")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")
