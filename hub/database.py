@@ -79,6 +79,11 @@ class Database:
         plain = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._glances = self.engine.execution_options(is_glance=True, **plain)
 
+    def carry(self, **options: object) -> None:
+        """What every session of this database has among its execution options."""
+        self.engine.update_execution_options(**options)
+        self._glances.update_execution_options(**options)
+
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Session]:
         """The only commit: on leaving normally, after what was collected is written.

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
     audit_key: Path | None = None
+    content_keys: Path | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -29,7 +29,11 @@ _CODES = (
 )
 
 # Broken programmes, unsafe start, the hub's signing key: the operator's to mend.
-_SETTINGS = ("HUB-PROG-01", *(f"HUB-AUTH-02{n}" for n in "23456"))
+_SETTINGS = (
+    "HUB-PROG-01",
+    *(f"HUB-AUTH-02{n}" for n in "23456"),
+    *(f"HUB-KEY-00{n}" for n in "234"),
+)
 
 app = typer.Typer(
     name="tsunagi",
@@ -43,11 +47,11 @@ app.command("serve")(serve.serve)
 app.command("work")(serve.work)
 app.command("demo")(serve.demo)
 app.command("migrate")(serve.migrate)
-app.command("keys")(keys.make)
 app.command("reconcile")(reconcile.reconcile)
 app.command("intake")(intake.intake)
 client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)
+app.add_typer(keys.app, name="keys")
 app.add_typer(client.app, name="client")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")

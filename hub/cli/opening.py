@@ -61,6 +61,7 @@ def opened(settings: Settings, seconds: float | None = None) -> Iterator[Databas
                 "データベースが未準備です。tsunagi migrate を実行してください。",
                 "The database is not ready: run `tsunagi migrate` first.",
             )
+        _open_content(settings, database)
         yield database
 
 
@@ -109,6 +110,15 @@ def refuse(japanese: str, english: str) -> NoReturn:
     """Say what is wrong with usage or settings and exit 2."""
     print_problem(japanese, english)
     raise typer.Exit(2)
+
+
+def _open_content(settings: Settings, database: Database) -> None:
+    """What a command reads may be sealed; one that reads no content needs no key."""
+    from hub import sealing
+    from hub.sealing.keys import ContentKeys, path_of
+
+    if path_of(settings).exists():
+        sealing.keep(database, ContentKeys(path_of(settings)))
 
 
 def _require_answer(database: Database) -> None:

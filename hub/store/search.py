@@ -91,8 +91,8 @@ def search(
     allowed = definitions() if includable is None else includable
     extra = included(session, query.includes, matches, visible, max_included, allowed)
     return Result(
-        [from_row(row) for row in matches.values()],
-        [from_row(row) for row in extra],
+        [from_row(session, row) for row in matches.values()],
+        [from_row(session, row) for row in extra],
         total if query.total != "none" else None,
         _cursor(rows[limit - 1], query.sort) if more else None,
     )
@@ -118,7 +118,7 @@ def match(
     r = tables.resource.alias("r")
     types = (resource_type,)
     found = session.execute(_page(r, types, query, visible, None).limit(known(limit)))
-    return [from_row(row) for row in found]
+    return [from_row(session, row) for row in found]
 
 
 def _total(
