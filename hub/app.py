@@ -15,6 +15,7 @@ from hub import audit, sealing
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
+from hub.guarded import Guarded
 from hub.metrics import Metrics
 from hub.migrations import is_current
 from hub.openapi.routes import routes as openapi_routes
@@ -30,7 +31,7 @@ from hub.restful.routes import routes as fhir_routes
 from hub.restful.served import searchable
 from hub.sealing.body import is_readable
 from hub.sealing.keys import content_keys
-from hub.settings import Settings
+from hub.settings import NOWHERE, Settings
 from hub.smart.routes import routes as oauth_routes
 from hub.smart.signing import signing_keys
 from hub.subscriptions import secrets
@@ -68,6 +69,7 @@ def create_app(
     measured = Metrics(database)
     # With `--dev` a person reads the log: only what went wrong.
     tells = not settings.dev
+    app.add_middleware(Guarded, settings=settings)
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
     app.router.routes.extend(_own_routes(database, measured))
@@ -129,7 +131,8 @@ def make_fetcher(settings: Settings) -> Fetcher:
 
 def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
     hosts = settings.delivery_allowed_hosts.split(",")
-    return tuple(host.strip() for host in hosts if host.strip())
+    found = tuple(host.strip() for host in hosts if host.strip())
+    return () if found == (NOWHERE,) else found
 
 
 def _own_routes(database: Database, measured: Metrics) -> list[Route]:

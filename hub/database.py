@@ -137,17 +137,6 @@ class Database:
         if is_full(context.original_exception):
             self._was_full = True
 
-    def weaknesses(self) -> list[str]:
-        """Server settings under which an acknowledged write could be lost (§5)."""
-        if self.is_sqlite:
-            return []  # set by us on every connection
-        with self.engine.connect() as connection:
-            return [
-                name
-                for name in ("fsync", "synchronous_commit", "full_page_writes")
-                if connection.exec_driver_sql(f"SHOW {name}").scalar() == "off"
-            ]
-
     def close(self) -> None:
         self.engine.dispose()
 

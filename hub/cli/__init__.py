@@ -32,7 +32,10 @@ _CODES = (
 _SETTINGS = (
     "HUB-PROG-01",
     *(f"HUB-AUTH-02{n}" for n in "23456"),
-    *(f"HUB-KEY-00{n}" for n in "234"),
+    *(f"HUB-KEY-00{n}" for n in "234789"),
+    "HUB-KEY-010",
+    "HUB-REST-110",
+    "HUB-REST-111",
 )
 
 app = typer.Typer(

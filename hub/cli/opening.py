@@ -77,35 +77,6 @@ def require_not_newer(database: Database) -> None:
         )
 
 
-def require_ready(settings: Settings) -> None:
-    """Refuse to start with an unsafe base URL or without the hub's own keys.
-
-    With `--dev` missing keys are made.
-    """
-    from hub.audit.checkpoint import load_key
-    from hub.running.parts import audit_key_path
-    from hub.smart.routes import require_safe
-    from hub.smart.signing import signing_keys
-
-    require_safe(settings)
-    signing_keys(settings)
-    path = audit_key_path(settings)
-    if not settings.dev and not path.is_file():
-        refuse(
-            f"監査ログの署名鍵 {path} がありません。tsunagi keys で作るか、"
-            "TSUNAGI_AUDIT_KEY に場所を指定してください。",
-            f"The audit signing key {path} is missing: make it with `tsunagi keys`,"
-            " or name its place in TSUNAGI_AUDIT_KEY.",
-        )
-    try:
-        load_key(path, create=settings.dev)
-    except (ValueError, TypeError):
-        refuse(
-            f"{path} は Ed25519 の秘密鍵（PEM、パスワードなし）ではありません。",
-            f"{path} is not an Ed25519 private key (PEM, without a password).",
-        )
-
-
 def refuse(japanese: str, english: str) -> NoReturn:
     """Say what is wrong with usage or settings and exit 2."""
     print_problem(japanese, english)
