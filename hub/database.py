@@ -88,8 +88,8 @@ class Database:
             threading.RLock() if self.is_sqlite else nullcontext()
         )
 
-    def note(self, **options: Any) -> None:
-        """Keep something with every session to come, as `get_execution_options`."""
+    def carry(self, **options: object) -> None:
+        """What every session of this database has among its execution options."""
         self.engine.update_execution_options(**options)
         self._glances.update_execution_options(**options)
 
@@ -159,17 +159,6 @@ class Database:
     def _note_full(self, context: ExceptionContext) -> None:
         if is_full(context.original_exception):
             self._was_full = True
-
-    def weaknesses(self) -> list[str]:
-        """Server settings under which an acknowledged write could be lost (§5)."""
-        if self.is_sqlite:
-            return []  # set by us on every connection
-        with self.engine.connect() as connection:
-            return [
-                name
-                for name in ("fsync", "synchronous_commit", "full_page_writes")
-                if connection.exec_driver_sql(f"SHOW {name}").scalar() == "off"
-            ]
 
     def close(self) -> None:
         self.engine.dispose()

@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+NOWHERE = "none"  # as `delivery_allowed_hosts`: nobody is delivered to
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     page_size: int = Field(default=50, gt=0)
     max_page_size: int = Field(default=1000, gt=0)
     request_seconds: float = Field(default=30.0, gt=0)
+    body_seconds: float = Field(default=60.0, gt=0)
     rate_per_second: float = Field(default=0.0, ge=0)
     rate_burst: int = Field(default=200, gt=0)
     token_seconds: int = Field(default=300, gt=0, le=300)
@@ -40,6 +42,7 @@ class Settings(BaseSettings):
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
     audit_key: Path | None = None
+    content_keys: Path | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -24,7 +24,7 @@ def observe(database: Database, organisation: str, base_url: str) -> None:
     in one process do not mix.
     """
     observer = Observer(organisation, base_url)
-    database.note(**{_OPTION: observer})
+    database.carry(**{_OPTION: observer})
 
 
 def record(

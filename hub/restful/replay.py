@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, select
 
+from hub import sealing
 from hub.actor import Actor
 from hub.database import Session, collect, run
 from hub.disclosure.grants import visible_to
@@ -23,7 +24,7 @@ from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.bundle import Entry
 from hub.restful.call import Call
-from hub.restful.tables import submission
+from hub.restful.tables import place, submission
 from hub.store import resources as store
 from hub.store.resources import Stored
 
@@ -40,7 +41,7 @@ def key_of(call: Call) -> str | None:
     return raw
 
 
-_GIVEN = select(submission.c.body_hash, submission.c.response).where(
+_GIVEN = select(submission.c.key, submission.c.body_hash, submission.c.response).where(
     submission.c.organisation == bindparam("organisation"),
     submission.c.key == bindparam("key"),
 )
@@ -60,15 +61,15 @@ def find(
     """
     row = _keyed(session, actor, key, body)
     if row is not None:
-        return _as_still_seen(session, actor, bytes(row.response))
+        return _as_still_seen(session, actor, _response(session, actor, row))
     row = _first(session, actor, _identifiers(entries, body))
-    return _as_known(session, actor, bytes(row.response)) if row else None
+    return _as_known(session, actor, _response(session, actor, row)) if row else None
 
 
 def find_request(session: Session, actor: Actor, reference: str) -> bytes | None:
     """The answer to the submission that made this ServiceRequest."""
     row = _row(session, actor, f"made:{reference}")
-    return _as_known(session, actor, bytes(row.response)) if row else None
+    return _as_known(session, actor, _response(session, actor, row)) if row else None
 
 
 def keep(
@@ -97,7 +98,7 @@ def find_created(
     row = _keyed(session, actor, key, body)
     if row is None:
         return None
-    kind, id, version = bytes(row.response).decode().split("/")
+    kind, id, version = row.response.decode().split("/")
     found = store.vread(session, kind, id, int(version), visible_to(actor))
     if found is None:
         raise FhirError(issue("HUB-REST-001"))
@@ -145,13 +146,25 @@ def _keep(
             "organisation": actor.organisation,
             "key": one,
             "body_hash": _hash(body),
-            "response": response,
+            "response": _kept(session, actor, one, response),
             "at": dates.micros(at),
         }
         for one in dict.fromkeys(keys)
     ]
     if rows:
         collect(session, submission, rows)
+
+
+def _kept(session: Session, actor: Actor, key: str, response: bytes) -> bytes:
+    """As it is stored: an answer that shows content is sealed like the content."""
+    if not sealing.carries_content("Bundle", response):
+        return response
+    return sealing.sealed(session, place(actor.organisation, key), response)
+
+
+def _response(session: Session, actor: Actor, row: Row[*tuple[Any, ...]]) -> bytes:
+    where = place(actor.organisation, row.key)
+    return sealing.opened(session, where, bytes(row.response))
 
 
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:

@@ -32,7 +32,7 @@ def read_and_record(session: Session, actor: Actor, type: str, id: str) -> Store
     row = store.read_row(session, _WITH_PERSON, (type, id), visible_to(actor))
     if row is None:
         raise FhirError(issue("HUB-REST-001"))
-    stored = from_row(row)
+    stored = from_row(session, row)
     patient = row.patient or (id if type == "Patient" else None)
     _record(session, actor, "read", stored, patient)
     return stored

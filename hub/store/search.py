@@ -92,8 +92,8 @@ def search(
     allowed = definitions() if includable is None else includable
     extra = included(session, query.includes, matches, visible, max_included, allowed)
     return Result(
-        [from_row(row) for row in matches.values()],
-        [from_row(row) for row in extra],
+        [from_row(session, row) for row in matches.values()],
+        [from_row(session, row) for row in extra],
         total if query.total != "none" else None,
         _cursor(rows[limit - 1], query.sort) if more else None,
     )
@@ -120,7 +120,7 @@ def match(
     types = (resource_type,)
     page = _page(r, types, query, view_of(session, visible), None)
     found = session.execute(page.limit(known(limit)))
-    return [from_row(row) for row in found]
+    return [from_row(session, row) for row in found]
 
 
 def _total(session: Session, types: tuple[str, ...], query: Query, view: View) -> int:
