@@ -6,6 +6,7 @@ so writes commit in the order they are stamped, as on SQLite: a client that poll
 `_lastUpdated` cannot miss a slow transaction, and conditional writes cannot race.
 """
 
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -46,6 +47,16 @@ from hub.faults import is_full
 
 Session = Connection
 metadata = MetaData()
+
+
+class _NoRows(logging.Filter):
+    """No row that was read: SQLAlchemy's DEBUG shows them, `hide_parameters` or not."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Row ")
+
+
+logging.getLogger("sqlalchemy.engine.Engine").addFilter(_NoRows())
 AtEnd = Callable[[Connection, dict[Any, Any]], None]
 
 _REST = 5.0  # seconds after which a pooled connection is asked whether it lives
