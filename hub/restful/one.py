@@ -301,7 +301,7 @@ def _update_as_create(
     kind, id = resource["resourceType"], resource["id"]
     if kind not in PUBLIC_TYPES:
         raise FhirError(issue("HUB-REST-004"))
-    require_interaction(by.actor, "create", kind)
+    # SMART 2.2: the letter u includes the update that creates (security.md §2.2).
     require_valid(hub.knowledge, resource)
     Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
     require_publishable(hub, session, by.actor, resource, id)
