@@ -23,6 +23,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.restful import (
     answers,
     contents,
+    explain,
     operations,
     read,
     search,
@@ -81,7 +82,7 @@ def routes(hub: Hub) -> list[Route]:
         ),
         (
             f"{base}/EpisodeOfCare{id_}/$explain-access",
-            {"GET": Way(operations.explain_access, "operation")},
+            {"GET": Way(explain.explain_access, "operation")},
         ),
         (f"{base}/_search", {"POST": Way(search.search_system, "search-system")}),
         *_subscription_routes(f"{base}/Subscription", id_),
