@@ -148,6 +148,15 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
 
 
+def of_patient(session: Session, patient: str) -> list[Case]:
+    """The cases about a person (Patient id), oldest first."""
+    flush(session)
+    rows = session.execute(
+        select(case).where(case.c.patient == patient).order_by(case.c.opened_at)
+    )
+    return [_case(row) for row in rows.mappings()]
+
+
 def classes_of(
     session: Session, resource_type: str, id: str
 ) -> list[tuple[str, DataClass]]:

@@ -29,6 +29,7 @@ from hub.referrals.mirror import coded
 from hub.referrals.moves import OPEN
 from hub.referrals.recall import holders, pushed_to
 from hub.referrals.records import move_by_hub
+from hub.referrals.stopped import record_attempts
 
 _STARTED = ("in-progress", "on-hold")
 
@@ -150,6 +151,7 @@ def _close_desk(
     hub = By(knowledge.hub_actor(by.actor), by.at)
     had_it = organisation in pushed_to(session, case)
     grants.close_grants(session, case.id, "consent-withdrawn", by.at, organisation)
+    record_attempts(session, hub, case, organisation)
     operate.withdraw(session, case.id, organisation, at=by.at)
     ended = _end_task(session, hub, case, task, "consent-withdrawn")
     if had_it:
@@ -168,6 +170,7 @@ def _withdraw(
     held = holders(session, case, knowledge.organisation)
     had_it = pushed_to(session, case)
     grants.close_grants(session, case.id, why, by.at)
+    record_attempts(session, hub, case)
     operate.withdraw(session, case.id, at=by.at)
     _leave_status(session, by, case, given)
     ended = [

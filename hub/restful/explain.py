@@ -90,21 +90,21 @@ def _access(terms: Terms, one: Access, rows: dict[str, Row]) -> Row:
     )
     coding = {"system": DATA_CLASS, "code": code, "display": word.ja}
     parts: list[Row] = [
-        _organisation(one.organisation, name),
+        organisation_part(one.organisation, name),
         {"name": "class", "valueCoding": coding},
     ]
     if one.until is not None:
         parts.append({"name": "until", "valueInstant": dates.instant(one.until)})
     parts += [{"name": "basis", "valueCode": basis} for basis in bases]
     parts += [{"name": "clause", "valueString": clause} for clause in clauses]
-    return {"name": "access", "part": [*parts, _text(text)]}
+    return {"name": "access", "part": [*parts, text_part(text)]}
 
 
 def _grant(terms: Terms, row: Row, open_now: list[Access]) -> Row:
     """One grant, closed ones too: what it opens, and how it ended."""
     name = terms.organisation(row["organisation"])
     parts: list[Row] = [
-        _organisation(row["organisation"], name),
+        organisation_part(row["organisation"], name),
         {"name": "role", "valueCode": row["role"]},
         {"name": "basis", "valueCode": row["basis"]},
         {"name": "consent", "valueString": row["consent"]},
@@ -118,7 +118,7 @@ def _grant(terms: Terms, row: Row, open_now: list[Access]) -> Row:
             parts.append({"name": key.replace("_", "-"), "valueInstant": moment})
     if row["closed_because"]:
         parts.append({"name": "closed-because", "valueCode": row["closed_because"]})
-    return {"name": "grant", "part": [*parts, _text(_grant_text(terms, row, name))]}
+    return {"name": "grant", "part": [*parts, text_part(_grant_text(terms, row, name))]}
 
 
 def _grant_text(terms: Terms, row: Row, name: str) -> Said:
@@ -140,13 +140,14 @@ def _grant_text(terms: Terms, row: Row, name: str) -> Said:
     )
 
 
-def _organisation(code: str, name: str) -> Row:
+def organisation_part(code: str, name: str) -> Row:
+    """The part `organisation` of Parameters."""
     reference = {"reference": f"Organization/{code}", "display": name}
     return {"name": "organisation", "valueReference": reference}
 
 
-def _text(said: Said) -> Row:
-    """A sentence with its translation (R4 languages.html)."""
+def text_part(said: Said) -> Row:
+    """The part `text`: a sentence with its translation (R4 languages.html)."""
     english = [
         {"url": "lang", "valueCode": "en"},
         {"url": "content", "valueString": said.en},

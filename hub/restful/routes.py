@@ -23,6 +23,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.restful import (
     answers,
     contents,
+    disclosures,
     explain,
     operations,
     read,
@@ -34,7 +35,15 @@ from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call
 from hub.restful.capability import capability_statement
 from hub.restful.coding import compressed, is_compressible, read_body
-from hub.restful.formats import in_xml, is_xml, rendered, require_acceptable
+from hub.restful.formats import (
+    FHIR,
+    PRINTED,
+    Format,
+    in_xml,
+    is_xml,
+    rendered,
+    require_acceptable,
+)
 from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
@@ -53,6 +62,7 @@ class Way(NamedTuple):
 
     handler: Handler
     interaction: str
+    formats: tuple[Format, ...] = FHIR
 
 
 Ways = Mapping[str, Way]
@@ -83,6 +93,10 @@ def routes(hub: Hub) -> list[Route]:
         (
             f"{base}/EpisodeOfCare{id_}/$explain-access",
             {"GET": Way(explain.explain_access, "operation")},
+        ),
+        (
+            f"{base}/Patient{id_}/$disclosures",
+            {"GET": Way(disclosures.disclosures, "operation", PRINTED)},
         ),
         (f"{base}/_search", {"POST": Way(search.search_system, "search-system")}),
         *_subscription_routes(f"{base}/Subscription", id_),
@@ -208,7 +222,7 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
             # Not audited: a client that runs wild would fill the log.
             return answers.throttled(wait)
         if not contents.wants_native(call):
-            require_acceptable(call)
+            require_acceptable(call, way.formats)
         require_speakable(call, way.interaction)
         _require_open(hub, way)
         # A handler reads the bytes anew and, before its commit, touches nothing but

@@ -146,6 +146,7 @@ def test_a_replayed_submission_is_one_row(hub, source):
         ("POST", "", "transaction", "HUB-JSON-001"),
         ("POST", "/HealthcareService/$route", "operation", "HUB-JSON-001"),
         ("GET", "/EpisodeOfCare/x/$explain-access", "operation", "HUB-REST-001"),
+        ("GET", "/Patient/x/$disclosures", "operation", "HUB-REST-001"),
         ("POST", "/intake/nonsense", "transaction", "HUB-SHEET-001"),
         ("GET", "/AuditEvent/x", "read", "HUB-AUTH-003"),
     ],
