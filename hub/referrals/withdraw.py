@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hub.actor import Actor
 from hub.audit.seal import seal_now
-from hub.changes import By, update
+from hub.changes import By
 from hub.consent.decide import Question, decide
 from hub.consent.read import ConsentFacts
 from hub.database import Session
@@ -27,7 +27,7 @@ from hub.referrals.gates import asked_of, consent_facts, resource_of
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import coded
 from hub.referrals.moves import OPEN
-from hub.referrals.recall import holders, pushed_to
+from hub.referrals.recall import holders, list_holders, pushed_to
 from hub.referrals.records import move_by_hub
 from hub.referrals.stopped import record_attempts
 
@@ -155,7 +155,7 @@ def _close_desk(
     operate.withdraw(session, case.id, organisation, at=by.at)
     ended = _end_task(session, hub, case, task, "consent-withdrawn")
     if had_it:
-        feed.send_retraction(session, knowledge, hub, case, ended, organisation)
+        feed.send_retraction(session, knowledge, hub, case, [ended], organisation)
     settle_parent(session, knowledge, hub, case, ended)
     seal_now(session)
 
@@ -179,7 +179,7 @@ def _withdraw(
         if task["status"] in OPEN
     ]
     _retract(session, knowledge, hub, case, had_it)
-    _list_holders(session, hub, case, held)
+    list_holders(session, hub, case, held)
     if ended:
         # What had begun has failed, also where another desk had not begun.
         furthest = max(ended, key=lambda task: task["status"] == "failed")
@@ -229,20 +229,6 @@ def _retract(
     for task in children.of_case(session, case):
         desk = children.desk_in_charge(session, task)
         if desk is not None and desk.organisation in had_it:
-            feed.send_retraction(session, knowledge, hub, case, task, desk.organisation)
-
-
-def _list_holders(session: Session, hub: By, case: Case, held: list[str]) -> None:
-    if not held:
-        return
-    parent = resource_of(session, "Task", case.parent_task)
-    parent["output"] = [
-        *parent.get("output", ()),
-        *(
-            children.coded_value(
-                "holder", {"valueReference": {"reference": f"Organization/{one}"}}
+            feed.send_retraction(
+                session, knowledge, hub, case, [task], desk.organisation
             )
-            for one in held
-        ),
-    ]
-    update(session, hub, parent, patient=case.patient)

@@ -3,6 +3,7 @@
 import io
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
@@ -28,7 +29,7 @@ def rows(told, name):
     found = []
     for one in told["parameter"]:
         if one["name"] == name:
-            row = {}
+            row: dict[str, list[Any]] = {}
             for part in one["part"]:
                 value = next(v for k, v in part.items() if k.startswith("value"))
                 row.setdefault(part["name"], []).append(value)
@@ -248,7 +249,7 @@ def test_the_pdf_is_tagged_japanese_and_neutral(hub, first):
     root = reader.root_object
     assert "/StructTreeRoot" in root
     assert "'/Marked': True" in str(root["/MarkInfo"])
-    assert root["/Lang"] == "ja-JP"
+    assert str(root["/Lang"]) == "ja-JP"
     assert reader.metadata is not None
     title = str(reader.metadata.title)
     assert title == "情報の提供と閲覧の記録"
