@@ -21,7 +21,8 @@ class Actor:
 
     `client_id` names the OAuth client; `organisation` is the id part of its
     Organization (`Organization/<id>`); `roles` are presets given at
-    registration: source, recipient, directory, privacy, hub.
+    registration: source, recipient, directory, privacy, hub. `sees_cases` is False
+    while the hub cannot know which consents still stand: no grant counts then.
     """
 
     client_id: str
@@ -30,6 +31,7 @@ class Actor:
     roles: frozenset[str] = frozenset()
     request_id: str = ""
     correlation_id: str = ""
+    sees_cases: bool = True
 
     @property
     def reference(self) -> str:

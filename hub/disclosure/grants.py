@@ -124,6 +124,10 @@ def limit_grant(session: Session, grant_id: str, permit: Permit) -> None:
     )
 
 
+# No organisation has this code.
+_NOBODY = ""
+
+
 def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
     """The predicate of security.md G1 over a table with columns `type` and `id`.
 
@@ -135,7 +139,10 @@ def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
         return hub_sees_all
     return Shaped(
         _predicate,
-        {"seen_by": actor.organisation, "seen_at": dates.micros(at or dates.now())},
+        {
+            "seen_by": actor.organisation if actor.sees_cases else _NOBODY,
+            "seen_at": dates.micros(at or dates.now()),
+        },
         _set,
     )
 
