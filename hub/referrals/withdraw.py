@@ -5,7 +5,9 @@ end, holders of a copy are told, and the audit rows of all this are sealed. The 
 lists who already holds a copy; the parent Task keeps that list as outputs `holder`.
 """
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from hub.actor import Actor
 from hub.audit.seal import seal_now
@@ -16,14 +18,15 @@ from hub.database import Session
 from hub.delivery import operate
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE
+from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE, DataClass
 from hub.disclosure.grants import Permit
+from hub.fhir import dates
 from hub.fhir.canonical import STATUS_REASON
 from hub.fhir.json import Resource
 from hub.fhir.outcome import Issue, issue
 from hub.referrals import children, feed
 from hub.referrals.advance import settle_parent
-from hub.referrals.gates import asked_of, consent_facts, resource_of
+from hub.referrals.gates import asked_of, consent_facts, resource_of, versioned
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import coded
 from hub.referrals.moves import OPEN
@@ -127,7 +130,7 @@ def _ask_again(
         decided = asked.get(held["organisation"], general)
         decided = general if held["role"] == "source" else decided
         if isinstance(decided, Permit):
-            grants.limit_grant(session, held["id"], decided)
+            _fit(session, case, held, decided, by.at)
         else:
             grants.close_grants(
                 session,
@@ -137,6 +140,28 @@ def _ask_again(
                 held["organisation"],
                 held["role"],
             )
+
+
+def _fit(
+    session: Session, case: Case, held: dict[str, Any], decided: Permit, at: datetime
+) -> None:
+    """A grant follows its permit: it ends earlier, or another goes on longer (G7).
+
+    The row that was opened from one consent is never lengthened by the next: what goes
+    on rests on the new one, and says so.
+    """
+    ends = dates.micros(decided.ends) if decided.ends else None
+    if held["ends"] is None or (ends is not None and ends < held["ends"]):
+        grants.limit_grant(session, held["id"], decided)
+    elif ends is None or ends > held["ends"]:
+        permit = replace(
+            decided,
+            recipient=held["organisation"],
+            classes=DataClass(held["classes"]),
+            consent=versioned(session, decided.consent),
+            clause=held["clause"],
+        )
+        grants.open_grant(session, case.id, permit, held["role"], at)
 
 
 def _close_desk(
