@@ -173,6 +173,15 @@ def patient_of(rows: FromClause) -> ScalarSelect[str]:
     )
 
 
+def of_patient(session: Session, patient: str) -> list[Case]:
+    """The cases about a person (Patient id), oldest first."""
+    flush(session)
+    rows = session.execute(
+        select(case).where(case.c.patient == patient).order_by(case.c.opened_at)
+    )
+    return [_case(row) for row in rows.mappings()]
+
+
 def classes_of(
     session: Session, resource_type: str, id: str
 ) -> list[tuple[str, DataClass]]:

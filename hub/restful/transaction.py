@@ -85,7 +85,8 @@ def process(
     in `Prefer: return=`.
     """
     by = By(actor)
-    known = replay.find(session, actor, key, entries, body)
+    said = replay.content_of(entries, body)
+    known = replay.find(session, actor, key, entries, body, said)
     if known is None:
         whole = Whole(hub, session, by, entries)
         done = whole.run()
@@ -95,7 +96,7 @@ def process(
         return known
     made = [_response_entry(entry, done[entry.index], prefers) for entry in entries]
     response = encode(_response("transaction-response", made))
-    replay.keep(session, actor, key, entries, body, response, by.at, whole.made)
+    replay.keep(session, actor, key, entries, body, response, by.at, said, whole.made)
     return response
 
 

@@ -248,7 +248,7 @@ def scopes_for(way: str, kind: str) -> Iterator[str]:
 def is_refused(answer: Any) -> bool:
     """By scope, with its challenge."""
     challenge = str(answer.headers.get("WWW-Authenticate", ""))
-    by_scope = 'error="insufficient_scope"' in challenge
+    by_scope: bool = 'error="insufficient_scope"' in challenge
     assert by_scope is (answer.status_code == 403), answer.text
     return by_scope
 
