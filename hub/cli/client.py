@@ -1,8 +1,10 @@
 """tsunagi client add | list | disable: the OAuth clients."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -10,6 +12,10 @@ from rich.table import Table
 
 from hub.cli.opening import local_settings, opened, refuse
 from hub.cli.said import out, print_json, print_problem, print_table
+from hub.settings import Settings
+
+if TYPE_CHECKING:
+    from hub.database import Database, Session
 
 app = typer.Typer(help="OAuthクライアントの登録 / OAuth clients.", no_args_is_help=True)
 
@@ -46,7 +52,7 @@ def add(
     settings = local_settings()
     by_url = jwks.startswith(("https://", "http://"))
     keys = None if by_url else _read_jwks(Path(jwks))
-    with opened(settings) as database, database.transaction() as session:
+    with _opened(settings) as database, database.transaction() as session:
         if StoredDirectory(session).organisation(organization) is None:
             print_problem(
                 f"組織 {organization} はディレクトリにありません。"
@@ -65,6 +71,7 @@ def add(
             name=name,
             client_id=client_id,
         )
+        _record(settings, session, "client-add", made.client_id)
     if json_:
         print_json(
             {
@@ -116,9 +123,33 @@ def disable(
     """クライアントを止める（トークンもすぐ無効） / Stop a client at once."""
     from hub.smart import clients
 
-    with opened(local_settings()) as database, database.transaction() as session:
+    settings = local_settings()
+    with _opened(settings) as database, database.transaction() as session:
         clients.disable(session, client_id)
+        _record(settings, session, "client-change", client_id)
     out.print(f"{client_id} を無効にしました / disabled", markup=False)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator["Database"]:
+    """The database, with the hub's own name for its log."""
+    from hub import audit
+
+    with opened(settings) as database:
+        audit.observe(database, settings.organization, settings.base_url)
+        yield database
+
+
+def _record(
+    settings: Settings, session: "Session", interaction: str, client_id: str
+) -> None:
+    """Who may call is changed in the log too (security.md §4)."""
+    from hub import audit
+    from hub.fhir.dates import now
+    from hub.running.prepare import operator
+
+    by = operator(settings)
+    audit.record(session, by, interaction, targets=[client_id], at=now())
 
 
 def _read_jwks(path: Path) -> dict[str, object]:

@@ -4,8 +4,6 @@ A copy is what was pushed to an organisation, or may have arrived there, and wha
 organisation read through the API.
 """
 
-from functools import partial
-
 from hub import audit
 from hub.changes import By
 from hub.database import Session
@@ -17,10 +15,6 @@ from hub.disclosure.grants import Permit
 from hub.fhir.json import Resource
 from hub.referrals import children, feed
 from hub.referrals.knowledge import Knowledge
-
-# Audit actions by which data reach the one who acts; a delivery is counted apart.
-_READS, _DELIVERY = "R", b'"disclose"'
-_ALWAYS = ("C", "U", "E")
 
 
 def holders(session: Session, case: Case, at_hub: str) -> list[str]:
@@ -90,11 +84,11 @@ def _narrow(session: Session, hub: By, case: Case, organisation: str) -> None:
 
 
 def _has_read(session: Session, case: Case, organisation: str) -> bool:
-    about = partial(
-        audit.find, session, patient=case.patient, organisation=organisation
+    """True when a request of its clients succeeded; a refused one brought nothing."""
+    asked = audit.Criteria(
+        patient=(f"Patient/{case.patient}",),
+        organisation=(organisation,),
+        type=("rest",),
+        outcome=("0",),
     )
-    if any(about(action=action, limit=1) for action in _ALWAYS):
-        return True
-    return any(
-        _DELIVERY not in entry.body for entry in about(action=_READS, limit=1000)
-    )
+    return bool(audit.find(session, asked, limit=1))

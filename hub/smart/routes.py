@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.audit.caller import enter
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import FhirError, issue
@@ -31,6 +33,7 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 log = structlog.get_logger(__name__)
 
+_Read = TypeVar("_Read")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -98,18 +101,17 @@ def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoin
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
             return _error(405, "invalid_request", {"Allow": "POST"})
+        enter(request.client.host if request.client else None)
         try:
             form = await _form(request)
         except InvalidRequestError as error:
-            return _respond(server.refuse(error))
+            return await run_in_threadpool(_handled, server.refuse_unread, error)
         return await run_in_threadpool(_handled, handle, form)
 
     return endpoint
 
 
-def _handled(
-    handle: Callable[[dict[str, str]], Answer], form: dict[str, str]
-) -> Response:
+def _handled(handle: Callable[[_Read], Answer], form: _Read) -> Response:
     """The answer; what nobody foresaw in OAuth's words too, without a reason."""
     try:
         return _respond(handle(form))

@@ -92,7 +92,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
     def token(self, form: dict[str, str]) -> Answer:
         """POST /oauth/token."""
         if not form.get("grant_type"):
-            return self.refuse(InvalidRequestError("grant_type is missing."))
+            return self.refuse_unread(InvalidRequestError("grant_type is missing."))
         answer: Answer = self.create_token_response(form)
         return answer
 
@@ -105,6 +105,11 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         """POST /oauth/revoke."""
         answer: Answer = self.create_endpoint_response("revocation", form)
         return answer
+
+    def refuse_unread(self, error: OAuth2Error) -> Answer:
+        """Refuse a request whose form could not be read, and record that."""
+        audit.refuse(self.database, None, "login", [issue("HUB-AUTH-005")], at=now())
+        return self.refuse(error)
 
     def refuse(self, error: OAuth2Error) -> Answer:
         """Render an error as RFC 6749 §5.2 says, without anything received."""
@@ -137,7 +142,8 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         with self.database.transaction(write=False) as session:
             session.execute(insert(token_table), [row])
             # No audit row, no token (security.md §4).
-            audit.record(session, actor, "login", at=now())
+            asked = f"scope={token['scope']}"
+            audit.record(session, actor, "login", query=asked, at=now())
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         if isinstance(request, OAuth2Request):

@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlalchemy import select
 
+from hub.audit.tables import audit_event
 from hub.database import Database
 from tests.cli.conftest import Tsunagi
 from tests.smart.build import ec_key, public, rsa_key
@@ -42,6 +44,29 @@ def test_a_client_is_added_listed_and_stopped(tsunagi: Tsunagi, loaded: Database
     tsunagi("client", "disable", "second").must()
     rows = json.loads(tsunagi("client", "list", "--json").must().out)
     assert [row["enabled"] for row in rows] == [True, False]
+
+
+def test_adding_and_stopping_a_client_stands_in_the_log(
+    tsunagi: Tsunagi, loaded: Database
+):
+    tsunagi(*ADD, "--jwks", jwks(public(ec_key())), "--client-id", "third").must()
+    tsunagi("client", "disable", "third").must()
+    tsunagi("client", "disable", "nobody").must(1)
+    columns = audit_event.c
+    query = (
+        select(columns.action, columns.organisation, columns.body)
+        .where(columns.subtype == "110137")
+        .order_by(columns.recorded)
+    )
+    with loaded.transaction(write=False) as session:
+        found = session.execute(query).all()
+    assert [(r.action, r.organisation) for r in found] == [
+        ("C", "tsunagi-hub"),
+        ("U", "tsunagi-hub"),
+    ]
+    for row in found:
+        (entity,) = json.loads(bytes(row.body))["entity"]
+        assert entity["what"]["identifier"]["value"] == "third"
 
 
 def test_one_bare_key_and_a_key_by_url_will_do(tsunagi: Tsunagi, loaded: Database):
