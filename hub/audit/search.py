@@ -90,16 +90,16 @@ def find(
 ) -> list[Entry]:
     """Events, newest first; `before` is (recorded, id) of the page's last entry."""
     flush(session)
-    where = _where(asked)
+    tests = where(asked)
     if before is not None:
         recorded, id_ = before
-        where.append(
+        tests.append(
             or_(
                 _EVENT.recorded < recorded,
                 and_(_EVENT.recorded == recorded, _EVENT.id < id_),
             )
         )
-    statement = page(where, seen, limit)
+    statement = page(tests, seen, limit)
     return [
         Entry(row.id, row.recorded, bytes(row.body))
         for row in session.execute(statement)
@@ -109,9 +109,9 @@ def find(
 def count(session: Session, asked: Criteria = ALL, *, seen: Seen = None) -> int:
     """How many events `find` would return without a limit."""
     flush(session)
-    where = _where(asked)
+    tests = where(asked)
     counts = (
-        select(func.count()).select_from(audit_event).where(*branch, *where)
+        select(func.count()).select_from(audit_event).where(*branch, *tests)
         for branch in _seen(seen)
     )
     return sum(session.execute(one).scalar_one() for one in counts)
@@ -129,7 +129,7 @@ def walk(
     )
     statement = (
         select(_EVENT.id, _EVENT.recorded, _EVENT.body)
-        .where(*_where(asked), _EVENT.recorded >= recorded, beyond)
+        .where(*where(asked), _EVENT.recorded >= recorded, beyond)
         .order_by(_EVENT.recorded, _EVENT.id)
         .limit(limit)
     )
@@ -139,13 +139,13 @@ def walk(
     ]
 
 
-def page(where: list[ColumnElement[bool]], seen: Seen, limit: int) -> Select[Any]:
+def page(tests: list[ColumnElement[bool]], seen: Seen, limit: int) -> Select[Any]:
     """The statement of a page: places first, from the indexes; then their bodies."""
     newest = (_EVENT.recorded.desc(), _EVENT.id.desc())
     branches = [
         select(
             select(_EVENT.id)
-            .where(*branch, *where)
+            .where(*branch, *tests)
             .order_by(*newest)
             .limit(limit)
             .subquery()
@@ -174,7 +174,8 @@ def _seen(seen: Seen) -> Iterator[list[ColumnElement[bool]]]:
     yield [_EVENT.entity.in_(seen.resources), *_IS_ATTEMPT, is_others]
 
 
-def _where(asked: Criteria) -> list[ColumnElement[bool]]:
+def where(asked: Criteria) -> list[ColumnElement[bool]]:
+    """The criteria as tests of the event's row."""
     tests: list[ColumnElement[bool]] = []
     for one in fields(asked):
         value = getattr(asked, one.name)
