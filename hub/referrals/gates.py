@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from hub import audit
 from hub.changes import By
 from hub.consent.again import change_issues, new_issues
 from hub.consent.decide import Question, decide
@@ -71,7 +72,23 @@ def require_permit(
     )
     if not isinstance(decided, Permit):
         raise FhirError(*decided)
-    return replace(decided, consent=versioned(session, decided.consent))
+    permit = replace(decided, consent=versioned(session, decided.consent))
+    record_permit(session, by, case, permit)
+    return permit
+
+
+def record_permit(session: Session, by: By, case: Case, permit: Permit) -> None:
+    """Audit a decision to disclose, beside the denials (BALP, AuthZconsent)."""
+    audit.record(
+        session,
+        by.actor,
+        "consent-permit",
+        at=by.at,
+        targets=[permit.consent],
+        patients=[f"Patient/{case.patient}"],
+        basis=permit.basis,
+        recipient=permit.recipient,
+    )
 
 
 def asked_of(

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.actor import Actor
+from hub.audit.caller import enter
 from hub.disclosure.classes import PUBLIC_TYPES
 from hub.faults import retried
 from hub.fhir import dates
@@ -50,7 +51,7 @@ from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
 from hub.restful.provenance import require_speakable
-from hub.restful.refusals import refused
+from hub.restful.refusals import of_call, refused
 from hub.restful.served import AUDIT_TYPES, SERVED
 from hub.restful.transaction import batch_or_transaction
 from hub.smart.actors import authenticate
@@ -199,6 +200,7 @@ async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
     except FhirError as error:
         refusal = answers.of_issues(error.issues, error.status)
     call = read_call(request, body)
+    enter(request.client.host if request.client else None, call.request_id)
     method = "GET" if request.method == "HEAD" else request.method
     if refusal is not None:
         answer = refusal
@@ -243,7 +245,7 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
         # the database: it may be run again.
         return retried(partial(way.handler, hub, actor, call))
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
-        issues = refused(hub, actor, way.interaction, error, call.request_id)
+        issues = refused(hub, actor, of_call(call, way.interaction), error)
         answer = answers.of_issues(issues, FhirError(*issues).status)
     if answer.status == 405:  # noqa: PLR2004 - RFC 9110 §15.5.6: Allow is a must
         allow = {"Allow": _allow(ways, call, but=call.method)}

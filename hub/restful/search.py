@@ -112,9 +112,10 @@ def found_at(
         return search_audit(hub, session, actor, asked)
     link = links.follow(hub, actor, place.path, asked)
     criteria, position = link or (asked, None)
+    raw = [(name, value) for name, value in criteria]
     query = search.parse(
         place.type,
-        [(name, value) for name, value in criteria],
+        raw,
         hub.declared,
         base_url=hub.base,
         lenient=lenient,
@@ -136,23 +137,30 @@ def found_at(
         default_count=hub.settings.page_size,
         max_count=hub.settings.max_page_size,
     )
-    _record(session, actor, place, query, result)
+    _record(session, actor, place, raw, result)
     return _bundle(hub, actor, place, query, result)
 
 
 def _record(
-    session: Session, actor: Actor, place: Place, query: Query, result: Result
+    session: Session,
+    actor: Actor,
+    place: Place,
+    asked: list[tuple[str, str]],
+    result: Result,
 ) -> None:
-    """One event per patient disclosed, one event when there is none (BALP)."""
+    """One event per patient disclosed, one event when there is none (BALP).
+
+    All that was asked is kept, what was not understood too; of a later page the
+    question that its link stands for.
+    """
     shown = [(s.type, s.id) for s in (*result.matches, *result.included)]
     patients = cases.patients_of(session, shown)
     patients |= {id for type_, id in shown if type_ == "Patient"}
-    asked = f"{place.path}?{urlencode(query.understood)}"
     audit.record(
         session,
         actor,
         place.interaction,
-        query=asked,
+        query=f"{place.path}?{urlencode(asked)}",
         patients=[f"Patient/{p}" for p in sorted(patients)],
         at=dates.now(),
     )

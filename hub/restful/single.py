@@ -169,7 +169,7 @@ def _get(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
         return Done(OK, answer=answers.of_json(found))
     if entry.type == "AuditEvent":
         parameters(tuple(query))
-        return Done(OK, answer=read_audit(session, by.actor, entry.id))
+        return Done(OK, answer=read_audit(hub, session, by.actor, entry.id))
     shown = shown_of(tuple(query))
     stored = _read(session, by, entry)
     if stored.deleted:

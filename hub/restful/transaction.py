@@ -31,7 +31,7 @@ from hub.restful.checks import form_issues, require_valid
 from hub.restful.formats import read_resource
 from hub.restful.history import require_system
 from hub.restful.hub import Hub
-from hub.restful.refusals import refused
+from hub.restful.refusals import of_entry, refused
 from hub.restful.served import SERVED
 from hub.restful.single import Done, place_of, run_alone
 from hub.restful.whole import Whole
@@ -129,8 +129,8 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
             done = retried(partial(_do, hub, actor, entry))
             results.append(_response_entry(entry, done, call.prefers))
         except Exception as error:  # noqa: BLE001 - the others were stored already
-            act = entry.interaction
-            results.append(_failed(refused(hub, actor, act, error, call.request_id)))
+            attempt = of_entry(entry, call.request_id)
+            results.append(_failed(refused(hub, actor, attempt, error)))
     _committed(hub, entries)
     return _response("batch-response", results)
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.audit.caller import enter
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import FhirError, issue
@@ -116,10 +117,11 @@ def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoin
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
             return _error(405, "invalid_request", {"Allow": "POST"})
+        enter(request.client.host if request.client else None)
         try:
             form = await _form(request)
         except InvalidRequestError as error:
-            return _respond(server.refuse(error))
+            return await run_in_threadpool(_handled, server.refuse_unread, error)
         return await run_in_threadpool(_handled, handle, form)
 
     return endpoint
@@ -142,7 +144,7 @@ def _visit(
     return endpoint
 
 
-def _handled(handle: Callable[..., Answer], *asked: Mapping[str, str]) -> Response:
+def _handled(handle: Callable[..., Answer], *asked: object) -> Response:
     """The answer; what nobody foresaw in OAuth's words too, without a reason."""
     try:
         return _respond(handle(*asked))

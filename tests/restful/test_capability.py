@@ -250,7 +250,15 @@ def test_D13_each_declared_search_parameter_works(caller, statement, kind):
 
 
 def test_D13_the_logs_parameters_work(privacy, statement):
-    values = {"patient": "Patient/a", "agent": "Organization/a", "action": "R"}
+    values = {
+        "patient": "Patient/a",
+        "agent": "Organization/a",
+        "entity": "Task/a",
+        "action": "R",
+        "outcome": "0",
+        "type": "rest",
+        "subtype": "read",
+    }
     for one in _resources(statement)["AuditEvent"]["searchParam"]:
         value = values.get(one["name"], "2026")
         assert privacy.get(f"/AuditEvent?{one['name']}={value}").status_code == 200

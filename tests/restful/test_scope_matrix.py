@@ -250,7 +250,7 @@ def is_refused(answer: Any) -> bool:
     challenge = str(answer.headers.get("WWW-Authenticate", ""))
     by_scope: bool = 'error="insufficient_scope"' in challenge
     assert by_scope is (answer.status_code == 403), answer.text
-    return by_scope
+    return bool(by_scope)
 
 
 @pytest.mark.parametrize("kind", sorted(SERVED))
