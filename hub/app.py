@@ -71,7 +71,8 @@ def create_app(
     tells = not settings.dev
     app.add_middleware(Guarded, settings=settings)
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
-    app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
+    provider = make_provider_fetcher(settings)
+    app.router.routes.extend(oauth_routes(settings, database, fetcher, keys, provider))
     app.router.routes.extend(_own_routes(database, measured))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
@@ -127,6 +128,12 @@ def make_fetcher(settings: Settings) -> Fetcher:
         allowed_hosts=_allowed_hosts(settings),
         timeout=settings.delivery_timeout,
     )
+
+
+def make_provider_fetcher(settings: Settings) -> Fetcher:
+    """The guarded client for the OpenID provider: its host is allowed by naming it."""
+    issuer = settings.oidc_issuer.partition("://")[2].partition("/")[0]
+    return Fetcher(dev=settings.dev, allowed_hosts=(*_allowed_hosts(settings), issuer))
 
 
 def _allowed_hosts(settings: Settings) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     rate_per_second: float = Field(default=0.0, ge=0)
     rate_burst: int = Field(default=200, gt=0)
     token_seconds: int = Field(default=300, gt=0, le=300)
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_key: Path | None = None
     delivery_timeout: float = Field(default=20.0, gt=0)
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
@@ -76,6 +79,16 @@ class Settings(BaseSettings):
     @property
     def fhir_base(self) -> str:
         return f"{self.base_url.rstrip('/')}/fhir/R4"
+
+    @property
+    def has_login(self) -> bool:
+        """Persons can log in: an OpenID provider is named."""
+        return bool(self.oidc_issuer)
+
+    @property
+    def callback_url(self) -> str:
+        """Where the OpenID provider sends the browser back."""
+        return f"{self.base_url.rstrip('/')}/oauth/callback"
 
     @property
     def token_url(self) -> str:

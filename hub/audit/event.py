@@ -58,12 +58,14 @@ class Observer(NamedTuple):
 class Peer(NamedTuple):
     """The other side: an OAuth client, its organisation, its network address.
 
-    For a delivery `organisation` is the recipient and `address` its endpoint.
+    For a delivery `organisation` is the recipient and `address` its endpoint. `person`
+    is the Practitioner(Role) who logged in, as a reference.
     """
 
     client_id: str = ""
     organisation: str = ""
     address: str = ""
+    person: str = ""
 
 
 class Kind(NamedTuple):
@@ -155,6 +157,24 @@ KINDS: dict[str, Kind] = {
         "PrivacyDisclosure.Recipient",
         "disclosure",
     ),
+    # Who may use the hub: DICOM's "user security attributes changed" and relatives.
+    **{
+        f"account-{code}": Kind(
+            _dcm("110113"),
+            _dcm("110137"),
+            action,
+            "110150",
+            "authserver",
+            "",
+            "account",
+        )
+        for code, action in (
+            ("create", "C"),
+            ("read", "R"),
+            ("update", "U"),
+            ("search", "E"),
+        )
+    },
     "login": Kind(_dcm("110114"), _dcm("110122"), "E", "110150", "authserver"),
 }
 
@@ -162,6 +182,7 @@ _ROLE_SYSTEMS = {
     "custodian": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
     "authserver": "http://terminology.hl7.org/CodeSystem/extra-security-role-type",
     ORGANISATION_ROLE: "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
+    "AGNT": "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
     "IRCP": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
 }
 
@@ -254,6 +275,7 @@ def _transport(kind: Kind, facts: Facts) -> list[dict[str, Any]]:
 _PERSON = {"system": _ENTITY, "code": "1"}
 _SYSTEM_OBJECT = {"system": _ENTITY, "code": "2"}
 _PATIENT = {"system": _ROLE, "code": "1"}
+_SECURITY_USER = {"system": _ROLE, "code": "11"}
 _DOMAIN_RESOURCE = {"system": _ROLE, "code": "4"}
 _QUERY = {"system": _ROLE, "code": "24"}
 _REQUEST = {"system": f"{_BALP}/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
@@ -261,7 +283,15 @@ _CORRELATION = {"system": code_system("audit-entity"), "code": "x-correlation-id
 
 
 def _data(kind: Kind, target: str) -> dict[str, Any]:
-    what = {"reference": target}
+    what: dict[str, Any] = {"reference": target}
+    if kind.shape == "account":
+        of, _, value = target.partition("|")
+        identifier = {
+            "system": f"{ROOT}/sid/{of}",
+            **({"value": value} if value else {}),
+        }
+        what = {"identifier": identifier}
+        return {"what": what, "type": _SYSTEM_OBJECT, "role": _SECURITY_USER}
     if kind.shape == "consent":
         type_ = target.partition("/")[0]
         system = "http://hl7.org/fhir/resource-types"
@@ -330,6 +360,11 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
     ]
     if peer.organisation:
         agents.append(_agent(ORGANISATION_ROLE, _organisation(peer.organisation)))
+    if peer.person:
+        # BALP, UserAgentTypes: who receives, or on whose behalf something is written.
+        code = "AGNT" if kind.action in "CUD" else "IRCP"
+        agents.append(_agent(code, {"reference": peer.person}, requestor=True))
+        agents[0]["requestor"] = False
     server = _organisation(observer.organisation)
     network = None if kind.server == "authserver" else _network(observer.address)
     agents.append(_agent(kind.server, server, network=network))
@@ -338,7 +373,7 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
 
 def _consent_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, Any]]:
     client, *rest = _rest_agents(kind, observer, peer)
-    if not peer.organisation:
+    if not peer.organisation or peer.person:
         return [client, *rest]
     # AuthZconsent wants one user; a backend token has none (security.md §12).
     user = _agent("IRCP", _organisation(peer.organisation), requestor=True)
@@ -365,6 +400,7 @@ def _disclosure_agents(
 
 _AGENTS = {
     "rest": _rest_agents,
+    "account": _rest_agents,
     "consent": _consent_agents,
     "disclosure": _disclosure_agents,
 }

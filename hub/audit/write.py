@@ -20,11 +20,11 @@ _SERVER_ERROR = 500
 def observe(database: Database, organisation: str, base_url: str) -> None:
     """Say once, at start-up, how the hub names itself in its log.
 
-    `organisation` is its Organization's id. Kept on the engine, so that two hubs
+    `organisation` is its Organization's id. Kept with the database, so that two hubs
     in one process do not mix.
     """
     observer = Observer(organisation, base_url)
-    database.engine.update_execution_options(**{_OPTION: observer})
+    database.carry(**{_OPTION: observer})
 
 
 def record(
@@ -118,7 +118,7 @@ def _observer(session: Session) -> Observer:
 def _peer(actor: Actor | None, address: str, recipient: str) -> Peer:
     if actor is None:
         return Peer("", recipient, address)
-    return Peer(actor.client_id, recipient or actor.organisation, address)
+    return Peer(actor.client_id, recipient or actor.organisation, address, actor.person)
 
 
 def _rows(

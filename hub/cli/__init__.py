@@ -16,6 +16,7 @@ from hub.cli import (
     directory,
     intake,
     keys,
+    person,
     reconcile,
     report,
     serve,
@@ -32,6 +33,7 @@ _CODES = (
 _SETTINGS = (
     "HUB-PROG-01",
     *(f"HUB-AUTH-02{n}" for n in "23456"),
+    *(f"HUB-AUTH-03{n}" for n in "78"),
     *(f"HUB-KEY-00{n}" for n in "234789"),
     "HUB-KEY-010",
     "HUB-REST-110",
@@ -56,6 +58,7 @@ client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)
 app.add_typer(keys.app, name="keys")
 app.add_typer(client.app, name="client")
+app.add_typer(person.app, name="person")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")

@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    literal,
     or_,
     select,
     true,
@@ -163,7 +164,7 @@ def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool
         kept.c.organisation == organisation,
         kept.c.expires > moment,
     )
-    return or_(row.c.type.in_(PUBLIC_TYPES), exists(granted), exists(own_draft))
+    return or_(row.c.type.in_(_PUBLIC), exists(granted), exists(own_draft))
 
 
 def _set(
@@ -212,6 +213,7 @@ _MEMBER, _GIVEN, _KEPT = (
     grant.alias("seen_grant"),
     draft.alias("seen_draft"),
 )
+_PUBLIC = [literal(name, literal_execute=True) for name in PUBLIC_TYPES]
 _COVERED = _GIVEN.c.classes.op("&")(_MEMBER.c.data_class) != 0
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Row, bindparam, select
 
 from hub import sealing
 from hub.actor import Actor
-from hub.database import Session, collect
+from hub.database import Session, collect, run
 from hub.disclosure.grants import visible_to
 from hub.fhir import dates
 from hub.fhir.canonical import SUBMISSION_ID
@@ -169,7 +169,7 @@ def _response(session: Session, actor: Actor, row: Row[*tuple[Any, ...]]) -> byt
 
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
     asked = {"organisation": actor.organisation, "key": key}
-    return session.execute(_GIVEN, asked).first()
+    return run(session, _GIVEN, asked).first()
 
 
 def _first(

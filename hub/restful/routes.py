@@ -21,6 +21,7 @@ from hub.faults import retried
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
 from hub.restful import (
+    admin,
     answers,
     contents,
     operations,
@@ -120,6 +121,7 @@ def routes(hub: Hub) -> list[Route]:
     return [
         _metadata_route(hub, f"{base}/metadata"),
         *(_route(hub, path, ways) for path, ways in table),
+        *(_admin_route(hub, path) for path in admin.WAYS),
     ]
 
 
@@ -155,6 +157,16 @@ def _route(hub: Hub, path: str, ways: Ways) -> Route:
     made = FhirRoute(path, endpoint, methods=_EVERY)
     made.ways = ways
     return made
+
+
+def _admin_route(hub: Hub, path: str) -> Route:
+    """Not a FhirRoute: the OpenAPI document tells of it in its own words."""
+    ways = {method: Way(*one) for method, one in admin.WAYS[path].items()}
+
+    async def endpoint(request: Request) -> Response:
+        return await _answer(hub, request, ways)
+
+    return Route(path, endpoint, methods=_EVERY)
 
 
 _WITHIN = re.compile(r"\*|[A-Z][A-Za-z]*")

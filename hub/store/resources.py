@@ -12,11 +12,11 @@ from secrets import randbits
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy import update as sql_update
 
 from hub import sealing
-from hub.database import Session, collect, flush
+from hub.database import Session, collect, flush, run
 from hub.fhir.dates import from_micros, instant, micros
 from hub.fhir.json import Resource, encode
 from hub.fhir.outcome import FhirError, issue
@@ -28,6 +28,7 @@ from hub.store.tables import resource_version as former
 from hub.store.visibility import Visible, restricted
 
 __all__ = [
+    "CURRENT",
     "History",
     "Stored",
     "create",
@@ -35,6 +36,7 @@ __all__ = [
     "history",
     "read",
     "read_many",
+    "read_row",
     "update",
     "vread",
 ]
@@ -46,8 +48,13 @@ _OF = {
     )
     for table in (current, former)
 }
+_VERSION_OF = {
+    table: query.where(table.c.version == bindparam("version"))
+    for table, query in _OF.items()
+}
+CURRENT = _OF[current]
 _MANY = 500  # keys of one statement: SQLite takes 32,766 parameters at most
-_CURRENT = _OF[current].add_columns(current.c.key)
+_CURRENT = CURRENT.add_columns(current.c.key)
 
 
 class _Keys:
@@ -151,11 +158,20 @@ def read(
     session: Session, resource_type: str, id: str, visible: Visible
 ) -> Stored | None:
     """The current version, deleted or not; None when absent or not `visible`."""
-    flush(session)
-    query, values = restricted(_OF[current], current, visible)
-    asked = {"type": resource_type, "id": id, **values}
-    row = session.execute(query, asked).one_or_none()
+    row = read_row(session, CURRENT, (resource_type, id), visible)
     return from_row(session, row) if row else None
+
+
+def read_row(
+    session: Session, query: Select[Any], key: tuple[str, str], visible: Visible
+) -> StoredRow | None:
+    """`read` of a (type, id) as a row: of CURRENT, or CURRENT with more columns.
+
+    The query is a constant of its module, so that it is built once.
+    """
+    flush(session)
+    shown, values = restricted(query, current, visible)
+    return run(session, shown, {"type": key[0], "id": key[1], **values}).one_or_none()
 
 
 def read_many(
@@ -186,9 +202,10 @@ def vread(
 ) -> Stored | None:
     """That version, deleted or not; None when absent or not `visible`."""
     flush(session)
-    for table in (current, former):
-        query = _OF[table].where(table.c.version == version, visible(table))
-        row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+    key = {"type": resource_type, "id": id, "version": version}
+    for table, query in _VERSION_OF.items():
+        shown, values = restricted(query, table, visible)
+        row = run(session, shown, {**key, **values}).one_or_none()
         if row:
             return from_row(session, row)
     return None
@@ -198,7 +215,7 @@ def _require(
     session: Session, resource_type: str, id: str, expected: int | None
 ) -> StoredRow:
     flush(session)
-    found = session.execute(_CURRENT, {"type": resource_type, "id": id}).one_or_none()
+    found = run(session, _CURRENT, {"type": resource_type, "id": id}).one_or_none()
     if found is None:
         raise FhirError(issue("HUB-REST-001"))
     if expected not in (None, found.version):

@@ -73,5 +73,5 @@ def from_row(session: Session, row: StoredRow) -> Stored:
         row.version,
         from_micros(row.last_updated),
         body,
-        row.deleted,
+        bool(row.deleted),
     )
