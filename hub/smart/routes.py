@@ -21,6 +21,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.settings import Settings
 from hub.smart.authorize import Authorize
 from hub.smart.discovery import authorization_server, smart_configuration
+from hub.smart.door import Door
 from hub.smart.keys import ClientKeys
 from hub.smart.persons import is_issuer
 from hub.smart.provider import Provider
@@ -53,6 +54,7 @@ def routes(
     require_safe(settings)
     own_keys = signing_keys(settings) if keys is None else keys
     server = Server(settings, database, ClientKeys(fetcher))
+    door = Door(settings)
     smart = _document(smart_configuration(settings))
     posts = {
         "/oauth/token": server.token,
@@ -79,7 +81,7 @@ def routes(
         gets["/oauth/authorize"] = _visit(server, browser.begin)
         gets["/oauth/callback"] = _visit(server, browser.finish)
     return [
-        *(_route(path, _post(server, handle)) for path, handle in posts.items()),
+        *(_route(path, _post(server, door, handle)) for path, handle in posts.items()),
         *(_route(path, endpoint) for path, endpoint in gets.items()),
     ]
 
@@ -112,7 +114,9 @@ def _route(path: str, endpoint: Endpoint) -> Route:
     return Route(path, endpoint, methods=_ALL_METHODS, include_in_schema=False)
 
 
-def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoint:
+def _post(
+    server: Server, door: Door, handle: Callable[[dict[str, str]], Answer]
+) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
             return _error(405, "invalid_request", {"Allow": "POST"})
@@ -120,7 +124,12 @@ def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoin
             form = await _form(request)
         except InvalidRequestError as error:
             return _respond(server.refuse(error))
-        return await run_in_threadpool(_handled, handle, form)
+        address = request.client.host if request.client else ""
+
+        def act(form: Mapping[str, str]) -> Answer:
+            return door.handled(address, dict(form), handle)
+
+        return await run_in_threadpool(_handled, act, form)
 
     return endpoint
 
