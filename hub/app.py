@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub import audit, sealing
+from hub.allowance import Allowance
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
@@ -21,9 +22,9 @@ from hub.migrations import is_current
 from hub.openapi.routes import routes as openapi_routes
 from hub.packages import Packages
 from hub.programmes.load import load
+from hub.proxied import Proxied, proxy_secret
 from hub.referrals.knowledge import Knowledge
 from hub.restful import answers
-from hub.restful.allowance import Allowance
 from hub.restful.call import read_call
 from hub.restful.formats import rendered
 from hub.restful.hub import Hub
@@ -70,6 +71,8 @@ def create_app(
     # With `--dev` a person reads the log: only what went wrong.
     tells = not settings.dev
     app.add_middleware(Guarded, settings=settings)
+    if secret := proxy_secret(settings):
+        app.add_middleware(Proxied, secret=secret)
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     provider = make_provider_fetcher(settings)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys, provider))

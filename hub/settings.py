@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NOWHERE = "none"  # as `delivery_allowed_hosts`: nobody is delivered to
+_TOKENS = 5.0  # a second: a token lives five minutes
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     checkpoints: Path | None = None
     audit_key: Path | None = None
     content_keys: Path | None = None
+    proxy_secret: Path | None = None
+    token_rate_per_second: float | None = Field(default=None, ge=0)
+    token_burst: int = Field(default=100, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +79,13 @@ class Settings(BaseSettings):
     def keeps_drafts(self) -> bool:
         """Drafts outside a case: only with `--dev` unless switched on."""
         return self.dev if self.drafts is None else self.drafts
+
+    @property
+    def token_rate(self) -> float:
+        """Tokens, or refusals, a second: unlimited with `--dev` unless set."""
+        if self.token_rate_per_second is not None:
+            return self.token_rate_per_second
+        return 0.0 if self.dev else _TOKENS
 
     @property
     def fhir_base(self) -> str:

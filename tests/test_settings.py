@@ -14,6 +14,7 @@ ROW = re.compile(r"^\| `TSUNAGI_([A-Z_]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTIL
 # Defaults that depend on another setting, or on where the hub is installed.
 TOLD_IN_WORDS = {
     "SIGNING_KEY", "AUDIT_KEY", "CONTENT_KEYS", "CHECKPOINTS", "DRAFTS", "PROFILES",
+    "TOKEN_RATE_PER_SECOND",
 }  # fmt: skip
 
 

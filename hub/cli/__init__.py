@@ -35,7 +35,7 @@ _SETTINGS = (
     *(f"HUB-AUTH-02{n}" for n in "23456"),
     *(f"HUB-AUTH-03{n}" for n in "78"),
     *(f"HUB-KEY-00{n}" for n in "234789"),
-    "HUB-KEY-010",
+    *(f"HUB-KEY-01{n}" for n in "012"),
     "HUB-REST-110",
     "HUB-REST-111",
 )

@@ -122,6 +122,7 @@ def _answer(settings: Settings, app: Any, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody could send them: hub/proxied.py
         date_header=True,
         timeout_graceful_shutdown=10,
     )

@@ -6,7 +6,8 @@ Outside `--dev` a hub starts only when, in this order,
    nothing that lets the OAuth library do without it (HUB-AUTH-025, -026);
 2. its three kinds of keys are there, are what they should be, are nobody else's to
    read, and are no example that is printed somewhere (signing HUB-AUTH-022 to -024,
-   content HUB-KEY-002 to -004, audit HUB-KEY-007 to -009, examples HUB-KEY-010);
+   content HUB-KEY-002 to -004, audit HUB-KEY-007 to -009, examples HUB-KEY-010), and
+   so is the secret shared with a proxy, where there is one (HUB-KEY-011, -012);
 3. it is said where it may deliver to, or that it delivers nowhere (HUB-REST-110);
 4. what the database has acknowledged it keeps (HUB-REST-111).
 
@@ -24,6 +25,7 @@ from sqlalchemy import text
 from hub.audit.checkpoint import load_key
 from hub.database import Database
 from hub.fhir.outcome import FhirError, Issue, issue, require_none
+from hub.proxied import proxy_secret
 from hub.running.parts import audit_key_path
 from hub.sealing.keys import content_keys, load, path_of
 from hub.settings import Settings
@@ -104,6 +106,7 @@ def _keys(settings: Settings) -> Iterator[Issue]:
     yield from _raised(lambda: _require_own_signing(settings))
     yield from _raised(lambda: _require_own_content(settings))
     yield from _raised(lambda: _require_own_audit(settings))
+    yield from _raised(lambda: _require_proxy(settings))
 
 
 def _raised(check: Callable[[], None]) -> tuple[Issue, ...]:
@@ -112,6 +115,10 @@ def _raised(check: Callable[[], None]) -> tuple[Issue, ...]:
     except FhirError as error:
         return error.issues
     return ()
+
+
+def _require_proxy(settings: Settings) -> None:
+    proxy_secret(settings)
 
 
 def _require_own_signing(settings: Settings) -> None:

@@ -89,7 +89,15 @@ class Introspection(_TokenQuery, IntrospectionEndpoint):  # type: ignore[misc] #
             "token_type": "bearer",
             "exp": token.row.expires_at // _SECOND,
             "iat": token.row.issued_at // _SECOND,
+            **self._confirmation(token),
         }
+
+    def _confirmation(self, token: StoredToken) -> dict[str, Any]:
+        """RFC 8705 §3.2: what a resource server must find the token bound to."""
+        owner = self.server.query_client(token.row.client_id)
+        if owner is None or owner.certificate is None:
+            return {}
+        return {"cnf": {"x5t#S256": owner.certificate}}
 
 
 class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyped

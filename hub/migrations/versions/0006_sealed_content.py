@@ -1,7 +1,7 @@
-"""Content sealed at rest: which row with which key
+"""Content sealed at rest, and clients bound to a certificate
 
 Revision ID: 0006
-Revises: 0002
+Revises: 0003
 """
 
 import sqlalchemy as sa
@@ -31,6 +31,10 @@ def upgrade() -> None:
     )
 
 
+    op.add_column("smart_client", sa.Column("certificate", sa.Text(), nullable=True))
+
+
 def downgrade() -> None:
+    op.drop_column("smart_client", "certificate")
     op.drop_table("content_key")
     op.drop_table("sealed_content")
