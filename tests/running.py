@@ -148,9 +148,8 @@ def running_hub(
     """Start the hub on a migrated database and import the directory it ships with."""
     sock = listening_socket()
     base = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    made = Settings(
-        dev=True, base_url=base, state=state, database_url=database_url, **settings
-    )
+    given = {"dev": True, "base_url": base, **settings}
+    made = Settings(state=state, database_url=database_url, **given)
     database = Database(database_url, made.request_seconds)
     import_directory(made, database)
     app = create_app(made, database)

@@ -48,8 +48,7 @@ def add(
         bool,
         typer.Option(
             "--high-assurance",
-            help="送信者に結び付いたトークンだけを渡す（まだないため、今は渡さない）"
-            " / only sender-constrained tokens: none yet.",
+            help="証明書に結び付いたトークンだけ / only certificate-bound tokens.",
         ),
     ] = False,
     introspects: Annotated[
@@ -59,6 +58,12 @@ def add(
             help="ほかのトークンの状態も尋ねられる / may ask about others' tokens.",
         ),
     ] = False,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="毎回示すTLS証明書（PEM） / the TLS certificate it must show."
+        ),
+    ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="JSONで出力 / as JSON.")
     ] = False,
@@ -89,6 +94,7 @@ def add(
             redirect_uris=redirect_uri or [],
             high_assurance=high_assurance,
             introspects=introspects,
+            certificate=_thumbprint(certificate),
         )
     if json_:
         print_json(
@@ -125,8 +131,11 @@ def change(
         bool | None,
         typer.Option(
             "--high-assurance/--no-high-assurance",
-            help="送信者に結び付いたトークンだけ / only sender-constrained tokens.",
+            help="証明書に結び付いたトークンだけ / only certificate-bound tokens.",
         ),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="新しいTLS証明書（PEM） / its new certificate.")
     ] = None,
 ) -> None:
     """指定したものだけを替える。すぐ効く / Replace what is named, at once."""
@@ -145,6 +154,7 @@ def change(
             grant_types=grant_type,
             redirect_uris=redirect_uri,
             high_assurance=high_assurance,
+            certificate=_thumbprint(certificate),
         )
     out.print(f"{client_id} を変更しました / changed", markup=False)
 
@@ -197,6 +207,12 @@ def _switch(client_id: str, *, enabled: bool) -> None:
         administer.change_client(
             session, administer.OPERATOR, client_id, enabled=enabled
         )
+
+
+def _thumbprint(path: Path | None) -> str | None:
+    from hub.smart.certificate import thumbprint
+
+    return None if path is None else thumbprint(path.read_bytes())
 
 
 def _keys(jwks: str | None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ _CHANGED: Members = {
     "grant_types": (list, "grant_types"),
     "redirect_uris": (list, "redirect_uris"),
     "high_assurance": (bool, "high_assurance"),
+    "certificate": (str, "certificate"),
 }
 MADE: Members = {
     **_CHANGED,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from sqlalchemy import and_, bindparam, or_, select
 
 from hub.actor import Actor
-from hub.database import Database, Session
+from hub.database import Database, Session, run
 from hub.fhir.dates import micros, now
 from hub.fhir.outcome import FhirError, issue
+from hub.smart.certificate import presented
 from hub.smart.endpoints import digest
 from hub.smart.scopes import effective
 from hub.smart.tables import client, person, token
@@ -29,6 +30,7 @@ _LIVE = (
         client.c.organisation,
         client.c.roles,
         client.c.scopes,
+        client.c.certificate,
         token.c.scope,
         person.c.practitioner,
     )
@@ -90,8 +92,9 @@ def _actor(
     session: Session, raw_token: str, request_id: str, correlation_id: str
 ) -> Actor:
     asked = {"digest": digest(raw_token), "at": micros(now())}
-    row = session.execute(_LIVE, asked).first()
-    if row is None:
+    row = run(session, _LIVE, asked).first()
+    # RFC 8705 §3: whoever holds the token must hold the certificate's key too.
+    if row is None or row.certificate not in (None, presented()):
         raise FhirError(issue("HUB-AUTH-002"))
     return Actor(
         client_id=row.client_id,

@@ -26,6 +26,7 @@ from hub.smart.tables import client as table
 
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url
 _MAX_URI = 2000
 # Each grant type and the scopes it gives: a system's, or a person's.
 GRANT_TYPES: dict[str, Context] = {
@@ -41,8 +42,9 @@ class Client:
     `scopes` and `default_scope` are scope texts in SMART v2 words; exactly one of
     `jwks` (public keys) and `jwks_url` is set; `introspects` marks a resource
     server that may introspect the tokens of others. `redirect_uris` are compared as
-    strings. `high_assurance` asks for sender-constrained tokens: the hub has none
-    yet, so such a client gets no token at all.
+    strings. `certificate` is the `x5t#S256` of the TLS certificate it must show at
+    every call (RFC 8705 §3). `high_assurance` asks for sender-constrained tokens: a
+    client without a certificate then gets no token at all.
     """
 
     client_id: str
@@ -60,6 +62,7 @@ class Client:
     grant_types: tuple[str, ...] = ("client_credentials",)
     redirect_uris: tuple[str, ...] = ()
     high_assurance: bool = False
+    certificate: str | None = None
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Authlib asks: private_key_jwt at every endpoint, and nothing else."""
@@ -68,7 +71,8 @@ class Client:
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Authlib asks: what was registered, and only with tokens it may be given."""
-        return grant_type in self.grant_types and not self.high_assurance
+        is_bound = self.certificate is not None
+        return grant_type in self.grant_types and (is_bound or not self.high_assurance)
 
     def check_response_type(self, response_type: str) -> bool:
         """Authlib asks at the authorization endpoint."""
@@ -102,6 +106,7 @@ def register(
     grant_types: Collection[str] = ("client_credentials",),
     redirect_uris: Sequence[str] = (),
     high_assurance: bool = False,
+    certificate: str | None = None,
 ) -> Client:
     """Store a new client of `Organization/<organization>`.
 
@@ -130,6 +135,7 @@ def register(
         grant_types=grants,
         redirect_uris=_redirect_uris(redirect_uris, grants),
         high_assurance=high_assurance,
+        certificate=_certificate(certificate),
     )
     if find(session, new.client_id) is not None:
         raise FhirError(issue("HUB-AUTH-019"))
@@ -178,8 +184,9 @@ def change(
     grant_types: Collection[str] | None = None,
     redirect_uris: Sequence[str] | None = None,
     high_assurance: bool | None = None,
+    certificate: str | None = None,
 ) -> Client:
-    """Replace what is given of a client; "" for `default_scope` takes it away.
+    """Replace what is given of a client; "" takes default_scope or certificate away.
 
     Raises as `register`, and HUB-AUTH-020 when there is no such client. Organization
     and roles stay: who acts for whom is settled once.
@@ -202,6 +209,9 @@ def change(
         grant_types=grants,
         redirect_uris=_redirect_uris(uris, grants),
         high_assurance=old.high_assurance if high_assurance is None else high_assurance,
+        certificate=_certificate(
+            old.certificate if certificate is None else certificate
+        ),
     )
     return _store(session, new)
 
@@ -241,6 +251,12 @@ def _algorithms(jwks: dict[str, Any] | None, jwks_url: str | None) -> tuple[str,
     if found is None or (found.scheme != "https" and not is_loopback_host(found.host)):
         raise FhirError(issue("HUB-AUTH-027"))
     return keys.ALGORITHMS
+
+
+def _certificate(thumbprint: str | None) -> str | None:
+    if thumbprint and not _THUMBPRINT.fullmatch(thumbprint):
+        raise FhirError(issue("HUB-KEY-013"))
+    return thumbprint or None
 
 
 def _grant_types(words: Collection[str]) -> tuple[str, ...]:
@@ -306,6 +322,7 @@ def _row(new: Client) -> dict[str, Any]:
         "grant_types": " ".join(new.grant_types),
         "redirect_uris": " ".join(new.redirect_uris),
         "high_assurance": new.high_assurance,
+        "certificate": new.certificate,
     }
 
 

@@ -47,7 +47,15 @@ def _shared(settings: Settings) -> dict[str, Any]:
         "revocation_endpoint": f"{oauth}/revoke",
         "revocation_endpoint_auth_methods_supported": [METHOD],
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        **_bound(settings),
     }
+
+
+def _bound(settings: Settings) -> dict[str, Any]:
+    """RFC 8705 §3.3: only behind a proxy does the hub learn of certificates."""
+    if settings.proxy_secret is None:
+        return {}
+    return {"tls_client_certificate_bound_access_tokens": True}
 
 
 def _login(oauth: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import structlog
-from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from joserfc.jwk import ECKey
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -15,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.audit.caller import enter
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import FhirError, issue
 from hub.settings import Settings
 from hub.smart.authorize import Authorize
 from hub.smart.discovery import authorization_server, smart_configuration
+from hub.smart.door import Door
 from hub.smart.keys import ClientKeys
 from hub.smart.persons import is_issuer
 from hub.smart.provider import Provider
@@ -53,6 +56,7 @@ def routes(
     require_safe(settings)
     own_keys = signing_keys(settings) if keys is None else keys
     server = Server(settings, database, ClientKeys(fetcher))
+    door = Door(settings)
     smart = _document(smart_configuration(settings))
     posts = {
         "/oauth/token": server.token,
@@ -79,7 +83,7 @@ def routes(
         gets["/oauth/authorize"] = _visit(server, browser.begin)
         gets["/oauth/callback"] = _visit(server, browser.finish)
     return [
-        *(_route(path, _post(server, handle)) for path, handle in posts.items()),
+        *(_route(path, _post(server, door, handle)) for path, handle in posts.items()),
         *(_route(path, endpoint) for path, endpoint in gets.items()),
     ]
 
@@ -112,17 +116,27 @@ def _route(path: str, endpoint: Endpoint) -> Route:
     return Route(path, endpoint, methods=_ALL_METHODS, include_in_schema=False)
 
 
-def _post(server: Server, handle: Callable[[dict[str, str]], Answer]) -> Endpoint:
+def _post(
+    server: Server, door: Door, handle: Callable[[dict[str, str]], Answer]
+) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
             return _error(405, "invalid_request", {"Allow": "POST"})
+        enter(request.client.host if request.client else None)
+        address = request.client.host if request.client else ""
         try:
             form = await _form(request)
+            act = handle
         except InvalidRequestError as error:
-            return _respond(server.refuse(error))
-        return await run_in_threadpool(_handled, handle, form)
+            # Through the same door: refusals are recorded, and must not fill the log.
+            form, act = {}, partial(_refused, server, error)
+        return await run_in_threadpool(_handled, door.handled, address, form, act)
 
     return endpoint
+
+
+def _refused(server: Server, error: OAuth2Error, _form: dict[str, str]) -> Answer:
+    return server.refuse_unread(error)
 
 
 def _visit(
@@ -142,7 +156,7 @@ def _visit(
     return endpoint
 
 
-def _handled(handle: Callable[..., Answer], *asked: Mapping[str, str]) -> Response:
+def _handled(handle: Callable[..., Answer], *asked: object) -> Response:
     """The answer; what nobody foresaw in OAuth's words too, without a reason."""
     try:
         return _respond(handle(*asked))

@@ -22,6 +22,7 @@ def shown(client: Client) -> dict[str, Any]:
         "token_endpoint_auth_method": "private_key_jwt",
         **keys,
         "high_assurance": client.high_assurance,
+        "certificate": client.certificate,
         "introspects": client.introspects,
         "enabled": client.enabled,
         "created_at": instant(from_micros(client.created_at)),

@@ -37,6 +37,7 @@ client = Table(
     # URLs separated by one space, which no URL holds.
     Column("redirect_uris", Text, nullable=False, server_default=""),
     Column("high_assurance", Boolean, nullable=False, server_default=false()),
+    Column("certificate", Text),  # x5t#S256 of the certificate it must show
 )
 
 # Who may log in: somebody of an organisation, known to the OpenID provider.
