@@ -7,7 +7,7 @@ sets do with triples.
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.actor import Actor, Letter
@@ -30,8 +30,8 @@ rights = st.one_of(
 )
 words = st.builds(
     "{}/{}.{}".format,
-    st.sampled_from(["system", "user", "patient", "System"]),
-    st.sampled_from(["Task", "Patient", "*", *NAMED, "task", "T*"]),
+    st.sampled_from(["system", "system", "user", "user", "patient", "System"]),
+    st.sampled_from(["Task", "Task", "Patient", "*", *NAMED, "task", "T*"]),
     rights,
 )
 texts = st.lists(st.one_of(words, st.just("openid")), max_size=6).map(" ".join)
@@ -55,6 +55,9 @@ def of(context, triples):
 
 
 @given(texts, texts)
+@example("user/Task.r", "system/Task.r")
+@example("system/Task.r", "user/Task.r")
+@example("system/*.* user/*.*", "user/*.cruds system/AuditEvent.rs")
 def test_RS8_a_grant_is_the_intersection(requested, registered):
     both = meaning(requested) & meaning(registered)
     assert meaning(scopes.grant(requested, registered)) == of("system", both)
