@@ -1,6 +1,7 @@
 """What was sent to the wrong recipient: taken back, and confirmed by who holds it."""
 
 import json
+import threading
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.referrals.build import (
     state,
 )
 from tests.referrals.receiver import a_worker, deliver_all, receiving
+from tests.referrals.test_barriers import let_all_be_due
 
 FIRST, SECOND = "kagoshima-shi", "aira"
 RECALLS = f"{canonical.TASK_CODE}|recall"
@@ -103,6 +105,45 @@ def test_the_whole_story_of_a_recall(hub, first):
         deliver_all(worker)
         told = json.loads(receiver.bodies[HOSPITAL][-1])["entry"]
         assert told[0]["resource"]["status"] == "completed"
+
+
+def test_C3_a_recall_during_a_slow_send_is_followed_by_no_further_try(hub):
+    with receiving(hub, FIRST) as receiver:
+        receiver.wait_at_gate()
+        receiver.status = 503
+        referral = sent(hub)
+        number = referral.parent()["groupIdentifier"]["value"]
+        worker = a_worker(hub, receiver)
+        sending = threading.Thread(target=worker.deliver_next)
+        sending.start()
+        assert receiver.arrived.wait(10)
+        recalled(referral)
+        receiver.gate.set()
+        sending.join()
+        receiver.status = 200
+        let_all_be_due(hub)
+        deliver_all(worker)
+        one, other = receiver.of(FIRST, number)
+        assert NAME in json.dumps(one, ensure_ascii=False)
+        assert [e["resource"]["resourceType"] for e in other["entry"]] == ["Task"] * 2
+        assert recall_of(referral.source, referral)["status"] == "requested"
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_KG_16_a_cancelled_referral_leaves_what_a_report_needs(hub, first, is_read):
+    referral = sent(hub)
+    task = referral.child(FIRST)
+    if is_read:
+        first.read(f"/QuestionnaireResponse/{referral.form}")
+    parent = referral.parent()
+    referral.source.move(parent, status="cancelled", statusReason=reason())
+    shown = [first.get(f"/{ref}").status_code for ref in referral.refs]
+    assert shown == [200, 404, 404, 404, 200]
+    assert first.read(f"/Task/{task['id']}")["status"] == "cancelled"
+    person = {"reference": f"Patient/{referral.patient}"}
+    note = {"resourceType": "Communication", "status": "completed", "subject": person}
+    assert first.post("/Communication", note).status_code in (403, 404, 409)
+    assert recall_of(referral.source, referral) is None
 
 
 def test_the_sender_records_a_confirmation_by_telephone(hub, first):
