@@ -133,6 +133,7 @@ def test_a_second_yes_of_one_giver_has_a_date(over, refused):
         (OLD, replace(OLD, status="inactive", ends=None), False),
         (OLD, replace(OLD, effect="deny", ends=None), False),
         (replace(OLD, ends=None), OLD, False),
+        (OLD, replace(OLD, purposes=frozenset()), False),
         # A slip of the same day.
         (replace(NEW, ends=SOON), NEW, False),
     ],

@@ -99,5 +99,6 @@ def test_G10_nothing_made_at_random_is_a_consent(value):
 
 def test_G10_one_that_cannot_be_read_denies_beside_any_other():
     lost = unreadable("Consent/lost")
+    assert (lost.effect, lost.giver, lost.is_for_support) == ("unknown", None, False)
     for others in ([], [PERSON], [FAMILY], [PERSON, FAMILY]):
         assert isinstance(decide([lost, *others], RULE, ASKED), list)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from hub.disclosure import grants
 from hub.fhir import canonical
 from tests.referrals.build import (
     FAR,
@@ -32,6 +33,7 @@ def disposition(code: str = "destroyed"):
 
 
 DESTROYED = disposition()
+DISPOSED = coded(canonical.COPY_DISPOSITION, "destroyed")
 NOTE = [{"text": "4月1日、保健所の係長から電話で聞いた"}]
 
 
@@ -167,6 +169,8 @@ def test_who_holds_no_copy_is_asked_nothing_and_sees_nothing(hub, first):
     referral = sent(hub)
     recalled(referral)
     assert recall_of(referral.source, referral) is None
+    with hub.database.transaction(write=False) as session:
+        assert grants.held(session, referral.case, FIRST) == []
     assert recall_of(first, referral) is None
     assert {first.get(f"/{ref}").status_code for ref in referral.refs} == {404}
 
@@ -229,6 +233,15 @@ def test_a_holder_may_decline_with_a_reason_and_confirm_later(hub, first):
             "HUB-REF-040",
         ),
         (
+            {
+                "status": "completed",
+                "output": [
+                    entry("report", valueCodeableConcept=DISPOSED),
+                ],
+            },
+            "HUB-REF-040",
+        ),
+        (
             {"status": "completed", "output": [DESTROYED], "owner": None},
             "HUB-REF-004",
         ),
@@ -250,6 +263,16 @@ def test_a_recall_is_answered_in_no_other_way(hub, first, changes, found):
     assert status in (403, 409, 422)
     assert ids[0] == found
     assert recall_of(first, referral)["meta"] == asked["meta"]
+
+
+def test_what_was_noted_on_the_way_stays(hub, first):
+    referral = sent(hub)
+    first.read(f"/Patient/{referral.patient}")
+    recalled(referral)
+    noted = first.move(recall_of(first, referral), status="received", note=NOTE)
+    gone = first.change(noted, status="completed", output=[DESTROYED], note=None)
+    assert refusal(gone)[1] == ["HUB-REF-004"]
+    first.move(noted, status="completed", output=[DESTROYED])
 
 
 def test_a_confirmation_is_never_unsaid(hub, first):
