@@ -33,6 +33,7 @@ _DISSENT = frozenset({"OPTOUT"})
 # Bounds that cannot be read: it never begins, it is long over.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
+_PERIOD = frozenset({"id", "extension", "start", "end", "_start", "_end"})
 # A recipient that cannot be read restricts all the same: it matches nobody.
 _NOBODY = "?"
 
@@ -69,13 +70,45 @@ def read(
     relatives: Mapping[str, Mapping[str, Any]],
 ) -> ConsentFacts:
     """Read one Consent; `relatives` maps references to RelatedPerson resources."""
-    provision = consent.get("provision") or {}
-    period = provision.get("period") or {}
+    try:
+        return _read(consent, reference, relatives)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return unreadable(reference)
+
+
+def unreadable(reference: str) -> ConsentFacts:
+    """The facts of a Consent that cannot be read: it denies everything (G10)."""
+    return ConsentFacts(
+        reference=reference,
+        status="",
+        patient="",
+        giver=None,
+        has_relationship=False,
+        effect="unknown",
+        starts=None,
+        ends=None,
+        purposes=frozenset(),
+        recipients=frozenset(),
+        explanations=None,
+        wording_version=None,
+        is_for_support=False,
+    )
+
+
+def _read(
+    consent: Mapping[str, Any],
+    reference: str,
+    relatives: Mapping[str, Mapping[str, Any]],
+) -> ConsentFacts:
+    provision = _object(consent, "provision")
+    period = _object(provision, "period")
+    if period.keys() - _PERIOD:
+        raise ValueError("period")
     giver, has_relationship = _giver(consent, relatives)
     return ConsentFacts(
         reference=reference,
         status=str(consent.get("status", "")),
-        patient=str((consent.get("patient") or {}).get("reference", "")),
+        patient=str(_object(consent, "patient").get("reference", "")),
         giver=giver,
         has_relationship=has_relationship,
         effect=_effect(consent, provision),
@@ -91,6 +124,14 @@ def read(
         is_for_support=_is_for_support(consent),
         given_on=_given_on(consent),
     )
+
+
+def _object(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An element that is an object, empty when it is not there; else TypeError."""
+    found = holder.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise TypeError(name)
+    return found or {}
 
 
 def moment(value: object, *, end: bool) -> datetime | None:

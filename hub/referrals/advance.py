@@ -134,6 +134,7 @@ def _cascade(
             task.pop("businessStatus", None)
             stored = move_by_hub(session, hub, case, task)
             recall.take_back(session, knowledge, hub, case, stored)
+    parent = resource_of(session, "Task", case.parent_task)
     tasks = [*children.of_case(session, case), *children.recalls_of(session, case)]
     feed.send_status(session, knowledge, hub, case, [parent, *tasks])
     _end(session, hub, case, parent)

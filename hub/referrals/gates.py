@@ -1,5 +1,6 @@
 """Consent asked again: gate B at acceptance, gate C at transfer (workflow.md §5)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from hub import audit
 from hub.changes import By
 from hub.consent.again import change_issues, new_issues
 from hub.consent.decide import Question, decide
-from hub.consent.read import ConsentFacts, read
+from hub.consent.read import ConsentFacts, read, unreadable
 from hub.database import Session
 from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases
@@ -23,20 +24,37 @@ from hub.store.visibility import hub_sees_all
 
 
 def consent_facts(session: Session, case: Case) -> list[ConsentFacts]:
-    """Every Consent of a case as it now is."""
+    """Every Consent of a case as it now is; one that cannot be read denies (G10)."""
     relatives = relatives_of(session, case)
     return [
-        read(resource_of(session, "Consent", id), f"Consent/{id}", relatives)
+        _facts(session, id, relatives)
         for _, id in cases.members(session, case.id, ("Consent",))
     ]
 
 
+def _facts(
+    session: Session, id: str, relatives: Mapping[str, Resource]
+) -> ConsentFacts:
+    found = _readable(session, "Consent", id)
+    reference = f"Consent/{id}"
+    return read(found, reference, relatives) if found else unreadable(reference)
+
+
+def _readable(session: Session, kind: str, id: str) -> Resource | None:
+    """A resource of a case; None when what is stored is no resource any more."""
+    try:
+        return resource_of(session, kind, id)
+    except (LookupError, ValueError, FhirError):
+        return None
+
+
 def relatives_of(session: Session, case: Case) -> dict[str, Resource]:
     """The RelatedPersons of a case by reference."""
-    return {
-        f"RelatedPerson/{id}": resource_of(session, "RelatedPerson", id)
+    found = {
+        f"RelatedPerson/{id}": _readable(session, "RelatedPerson", id)
         for _, id in cases.members(session, case.id, ("RelatedPerson",))
     }
+    return {reference: one for reference, one in found.items() if one is not None}
 
 
 def require_dated(

@@ -27,8 +27,9 @@ IN_PROGRESS = frozenset(
         "monitoring",
     }
 )
-# Rows that carry a reason although their status alone does not ask for one.
-_REASON_NEEDED_BY_ROW = frozenset({19})
+# Rows that carry a reason although their status alone does not ask for one: an
+# acceptance undone, and one body more that sees the case (KG-16).
+_REASON_NEEDED_BY_ROW = frozenset({9, 19})
 # What each side may change; everything else of the Task belongs to the hub.
 MAY_CHANGE: Mapping[Role, frozenset[str]] = {
     "recipient": frozenset(

@@ -17,7 +17,7 @@ from hub.disclosure.grants import Permit
 from hub.fhir import dates
 from hub.fhir.canonical import CASE_ID, STATUS_REASON, TASK_CODE
 from hub.fhir.json import Resource
-from hub.referrals import children, feed
+from hub.referrals import children, feed, transfer
 from hub.referrals.gates import resource_of
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.records import move_provenance
@@ -55,7 +55,8 @@ def take_back(
 ) -> None:
     """A child Task that the sender cancelled or recalled: its desk learns of it.
 
-    What waits to be sent there is erased. Sent in error (move 18): the desk's grants
+    What waits to be sent there is erased. Cancelled (move 15): the desk keeps what its
+    monthly report needs, and no more (KG-16). Sent in error (move 18): its grants
     close, and when it holds a copy it is asked what becomes of that.
     """
     desk = children.desk_in_charge(session, task)
@@ -65,7 +66,9 @@ def take_back(
     pushed = desk.organisation in pushed_to(session, case)
     _erase_unsent(session, hub, case, desk.organisation)
     told = [task]
-    if task["status"] == "entered-in-error":
+    if task["status"] == "cancelled":
+        transfer.narrow_former(session, hub, case, task)
+    else:
         _narrow(session, hub, case, desk.organisation, holds=held)
         if held:
             told.append(_ask(session, hub, case, task, desk))

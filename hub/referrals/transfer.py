@@ -8,6 +8,7 @@ from hub.disclosure.cases import Case
 from hub.disclosure.classes import FOR_FORMER, DataClass
 from hub.disclosure.grants import Permit
 from hub.fhir import dates
+from hub.fhir.canonical import STATUS_REASON
 from hub.fhir.dates import JST
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
@@ -38,10 +39,17 @@ def pass_on(
         desk = _receiving_desk(session, old)
         _require_new_desk(knowledge.programmes[case.programme], tasks, desk)
         _require_in_class(session, knowledge, case, hub, desk)
-        reason = "transfer by the desk in charge"
+        reason = f"transfer by the desk in charge: {_coded_reason(old)}"
         _ask(session, knowledge, hub, case, old, desk, reason)
     if old["status"] not in OPEN:
         narrow_former(session, hub, case, old)
+
+
+def _coded_reason(task: Resource) -> str:
+    """The codes of a Task's reason; its text stays there, as it may name the person."""
+    codings = (task.get("statusReason") or {}).get("coding", ())
+    ours = [str(c["code"]) for c in codings if c.get("system") == STATUS_REASON]
+    return ", ".join(ours) or "stated in text"
 
 
 def ask_another(

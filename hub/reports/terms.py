@@ -6,7 +6,7 @@ sentence here. Nothing here repeats what a client wrote.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hub.database import Session
@@ -57,11 +57,14 @@ class Terms:
 
     packages: Packages
     session: Session
+    _names: dict[str, str] = field(default_factory=dict)
 
     def organisation(self, code: str) -> str:
         """The name of an organisation; its code when the directory has none."""
-        found = StoredDirectory(self.session).organisation(code)
-        return found.name if found else code
+        if code not in self._names:
+            found = StoredDirectory(self.session).organisation(code)
+            self._names[code] = found.name if found else code
+        return self._names[code]
 
     def basis(self, code: str) -> Said:
         return self._code(LEGAL_BASIS, code)

@@ -240,7 +240,8 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
             require_acceptable(call, way.formats)
         require_speakable(call, way.interaction)
         _require_open(hub, way, call)
-        actor = replace(actor, sees_cases=not hub.is_read_only)
+        if hub.is_read_only:
+            actor = replace(actor, sees_cases=False)
         # A handler reads the bytes anew and, before its commit, touches nothing but
         # the database: it may be run again.
         return retried(partial(way.handler, hub, actor, call))

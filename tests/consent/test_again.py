@@ -50,6 +50,14 @@ def test_G10_of_two_that_contradict_on_one_day_neither_holds():
     dated = [replace(c, given_on=YESTERDAY) for c in (UNDATED, over)]
     assert ids(decide(dated, RULE, ASKED)) == ["HUB-CON-030"]
     assert isinstance(decide([over, NEW], RULE, ASKED), Permit)
+    this_moment = replace(over, ends=AT)
+    assert ids(decide([UNDATED, this_moment], RULE, ASKED)) == ["HUB-CON-030"]
+
+
+def test_the_familys_consent_neither_shortens_nor_lengthens_the_persons():
+    for family, person in ((SOON, None), (None, SOON)):
+        both = [replace(FAMILY, ends=family), replace(PERSON, ends=person)]
+        assert permit(both).ends == person
 
 
 def test_a_later_consent_that_ran_out_does_not_bring_the_earlier_back():
@@ -125,6 +133,7 @@ def test_a_second_yes_of_one_giver_has_a_date(over, refused):
         (OLD, replace(OLD, status="inactive", ends=None), False),
         (OLD, replace(OLD, effect="deny", ends=None), False),
         (replace(OLD, ends=None), OLD, False),
+        (OLD, replace(OLD, purposes=frozenset()), False),
         # A slip of the same day.
         (replace(NEW, ends=SOON), NEW, False),
     ],

@@ -133,7 +133,7 @@ def test_a_reason_is_required_where_it_is_stated(row):
     before, after, number, who = allowed(row)
     del after["statusReason"]
     for role in (r for r in ROLES[:2] if r in who):
-        needed = after["status"] in REASON_NEEDED or number == 19
+        needed = after["status"] in REASON_NEEDED or number in (9, 19)
         if number == 9 and after["status"] == "on-hold":
             continue  # already there with a reason
         found = ids(check_move(before, after, frozenset({role})))

@@ -1,9 +1,11 @@
 """What was sent to the wrong recipient: taken back, and confirmed by who holds it."""
 
 import json
+import threading
 
 import pytest
 
+from hub.disclosure import grants
 from hub.fhir import canonical
 from tests.referrals.build import (
     FAR,
@@ -17,6 +19,7 @@ from tests.referrals.build import (
     state,
 )
 from tests.referrals.receiver import a_worker, deliver_all, receiving
+from tests.referrals.test_barriers import let_all_be_due
 
 FIRST, SECOND = "kagoshima-shi", "aira"
 RECALLS = f"{canonical.TASK_CODE}|recall"
@@ -30,6 +33,7 @@ def disposition(code: str = "destroyed"):
 
 
 DESTROYED = disposition()
+DISPOSED = coded(canonical.COPY_DISPOSITION, "destroyed")
 NOTE = [{"text": "4月1日、保健所の係長から電話で聞いた"}]
 
 
@@ -105,6 +109,45 @@ def test_the_whole_story_of_a_recall(hub, first):
         assert told[0]["resource"]["status"] == "completed"
 
 
+def test_C3_a_recall_during_a_slow_send_is_followed_by_no_further_try(hub):
+    with receiving(hub, FIRST) as receiver:
+        receiver.wait_at_gate()
+        receiver.status = 503
+        referral = sent(hub)
+        number = referral.parent()["groupIdentifier"]["value"]
+        worker = a_worker(hub, receiver)
+        sending = threading.Thread(target=worker.deliver_next)
+        sending.start()
+        assert receiver.arrived.wait(10)
+        recalled(referral)
+        receiver.gate.set()
+        sending.join()
+        receiver.status = 200
+        let_all_be_due(hub)
+        deliver_all(worker)
+        one, other = receiver.of(FIRST, number)
+        assert NAME in json.dumps(one, ensure_ascii=False)
+        assert [e["resource"]["resourceType"] for e in other["entry"]] == ["Task"] * 2
+        assert recall_of(referral.source, referral)["status"] == "requested"
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_KG_16_a_cancelled_referral_leaves_what_a_report_needs(hub, first, is_read):
+    referral = sent(hub)
+    task = referral.child(FIRST)
+    if is_read:
+        first.read(f"/QuestionnaireResponse/{referral.form}")
+    parent = referral.parent()
+    referral.source.move(parent, status="cancelled", statusReason=reason())
+    shown = [first.get(f"/{ref}").status_code for ref in referral.refs]
+    assert shown == [200, 404, 404, 404, 200]
+    assert first.read(f"/Task/{task['id']}")["status"] == "cancelled"
+    person = {"reference": f"Patient/{referral.patient}"}
+    note = {"resourceType": "Communication", "status": "completed", "subject": person}
+    assert first.post("/Communication", note).status_code in (403, 404, 409)
+    assert recall_of(referral.source, referral) is None
+
+
 def test_the_sender_records_a_confirmation_by_telephone(hub, first):
     referral = sent(hub)
     first.read(f"/Patient/{referral.patient}")
@@ -126,6 +169,8 @@ def test_who_holds_no_copy_is_asked_nothing_and_sees_nothing(hub, first):
     referral = sent(hub)
     recalled(referral)
     assert recall_of(referral.source, referral) is None
+    with hub.database.transaction(write=False) as session:
+        assert grants.held(session, referral.case, FIRST) == []
     assert recall_of(first, referral) is None
     assert {first.get(f"/{ref}").status_code for ref in referral.refs} == {404}
 
@@ -188,6 +233,15 @@ def test_a_holder_may_decline_with_a_reason_and_confirm_later(hub, first):
             "HUB-REF-040",
         ),
         (
+            {
+                "status": "completed",
+                "output": [
+                    entry("report", valueCodeableConcept=DISPOSED),
+                ],
+            },
+            "HUB-REF-040",
+        ),
+        (
             {"status": "completed", "output": [DESTROYED], "owner": None},
             "HUB-REF-004",
         ),
@@ -209,6 +263,16 @@ def test_a_recall_is_answered_in_no_other_way(hub, first, changes, found):
     assert status in (403, 409, 422)
     assert ids[0] == found
     assert recall_of(first, referral)["meta"] == asked["meta"]
+
+
+def test_what_was_noted_on_the_way_stays(hub, first):
+    referral = sent(hub)
+    first.read(f"/Patient/{referral.patient}")
+    recalled(referral)
+    noted = first.move(recall_of(first, referral), status="received", note=NOTE)
+    gone = first.change(noted, status="completed", output=[DESTROYED], note=None)
+    assert refusal(gone)[1] == ["HUB-REF-004"]
+    first.move(noted, status="completed", output=[DESTROYED])
 
 
 def test_a_confirmation_is_never_unsaid(hub, first):

@@ -81,8 +81,9 @@ def test_the_same_consent_with_the_day_on_which_it_was_asked_again(hub):
     assert second["consent"] == f"Consent/{consent['id']}/_history/2"
 
 
-def test_a_later_and_shorter_consent_limits_what_is_open(hub):
-    referral = sent(hub)
+@pytest.mark.parametrize("first_until", [None, UNTIL])
+def test_a_later_and_shorter_consent_limits_what_is_open(hub, first_until):
+    referral = sent(hub, consent={"provision": first_until} if first_until else {})
     day = dates.today() + timedelta(days=7)
     shorter = again(
         referral,

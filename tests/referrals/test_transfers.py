@@ -6,7 +6,7 @@ import pytest
 
 from hub.actor import Actor
 from hub.changes import By, put
-from hub.fhir import canonical
+from hub.fhir import canonical, dates
 from tests.referrals.build import (
     FAR,
     business,
@@ -86,7 +86,12 @@ def test_a_warm_transfer_keeps_the_old_desk_until_the_new_one_accepts(
 ):
     referral = sent(hub)
     old = first.move(referral.child(FIRST), status="accepted")
-    old = first.move(old, businessStatus=business("transferring"), output=[to(SECOND)])
+    old = first.move(
+        old,
+        businessStatus=business("transferring"),
+        statusReason=reason("capacity"),
+        output=[to(SECOND)],
+    )
     assert old["status"] == "accepted"
     new = referral.child(SECOND)
     assert {t["id"] for t in referral.children()} == {old["id"], new["id"]}
@@ -105,7 +110,12 @@ def test_a_warm_transfer_that_is_declined_leaves_the_old_desk_in_charge(
 ):
     referral = sent(hub)
     old = first.move(referral.child(FIRST), status="accepted")
-    first.move(old, businessStatus=business("transferring"), output=[to(SECOND)])
+    first.move(
+        old,
+        businessStatus=business("transferring"),
+        statusReason=reason("capacity"),
+        output=[to(SECOND)],
+    )
     second.move(
         referral.child(SECOND), status="rejected", statusReason=reason("capacity")
     )
@@ -113,11 +123,17 @@ def test_a_warm_transfer_that_is_declined_leaves_the_old_desk_in_charge(
     assert state(old) == ("accepted", None)
     assert state(referral.parent()) == ("accepted", None)
     again = first.change(
-        old, businessStatus=business("transferring"), output=[to(SECOND)]
+        old,
+        businessStatus=business("transferring"),
+        statusReason=reason("capacity"),
+        output=[to(SECOND)],
     )
     assert refusal(again) == (422, ["HUB-REF-006"])
     first.move(
-        old, businessStatus=business("transferring"), output=[to(SECOND), to("kanoya")]
+        old,
+        businessStatus=business("transferring"),
+        statusReason=reason("capacity"),
+        output=[to(SECOND), to("kanoya")],
     )
     assert code_of_desk(referral.child("kanoya")) == "kanoya"
 
@@ -196,7 +212,9 @@ def test_KG_14_without_explanation_item_7_nothing_is_passed_on(hub, first, secon
     # The centre explains it, obtains consent, and may then pass the case on.
     consent = first.read(f"/Consent/{referral.consents[0]}")
     new = {k: v for k, v in consent.items() if k not in ("id", "meta")}
-    made = first.post("/Consent", new | {"extension": explaining(1, 5, 6, 7)})
+    new |= {"extension": explaining(1, 5, 6, 7)}
+    assert refusal(first.post("/Consent", new)) == (422, ["HUB-CON-031"])
+    made = first.post("/Consent", new | {"dateTime": dates.today().isoformat()})
     assert made.status_code == 201, made.text
     first.move(first.read(f"/Task/{task['id']}"), status="rejected", **PASSED)
     assert second.get(f"/Patient/{referral.patient}").status_code == 200

@@ -133,6 +133,17 @@ def test_what_may_have_arrived_is_told_as_such(hub):
         assert {way for way, _ in seen_by(told, FIRST)} == {"perhaps-sent"}
 
 
+def test_what_was_stopped_before_any_try_leaves_no_row_of_a_disclosure(hub):
+    with receiving(hub, FIRST):
+        referral = sent(hub)
+        withdraw(referral)
+        privacy = hub.caller("tsunagi-hub", "privacy")
+        found = privacy.search(
+            f"/AuditEvent?patient={referral.patient}&agent={FIRST}&_count=100"
+        )
+        assert [e for e in found if e["subtype"][0]["code"] == "disclose"] == []
+
+
 def test_the_account_outlives_the_withdrawal_without_the_name(hub, first):
     name = a_name()
     referral = sent(hub, name=name)

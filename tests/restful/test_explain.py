@@ -106,6 +106,19 @@ def test_G9_at_each_step_of_a_case_what_is_explained_is_what_answers(hub: Runnin
     assert without_recall(told) == enforced(hub, paths) == {(HOSPITAL, "status")}
 
 
+def test_the_sender_is_told_of_every_grant_also_after_the_end(hub: RunningHub):
+    referral = sent(hub)
+    consent = referral.source.read(f"/Consent/{referral.consents[0]}")
+    referral.source.put(f"/Consent/{consent['id']}", consent | {"status": "inactive"})
+    told = referral.source.read(f"/EpisodeOfCare/{referral.case}/$explain-access")
+    closed = {
+        one["organisation"][0]["valueReference"]["reference"]
+        for one in parts(told, "grant")
+        if not one["open"][0]["valueBoolean"]
+    }
+    assert closed == {f"Organization/{HOSPITAL}", f"Organization/{FIRST}"}
+
+
 def test_G9_a_recall_leaves_its_own_question_alone(hub: RunningHub):
     first = hub.caller(FIRST, "recipient")
     referral = sent(hub)
