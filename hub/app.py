@@ -44,11 +44,13 @@ def create_app(
     anchor: Callable[[], None] = lambda: None,
     *,
     is_read_only: bool = False,
+    is_sealing: Callable[[], bool] = lambda: True,
 ) -> FastAPI:
     """The ASGI application over a migrated database.
 
     `wake` is called after a commit that may have queued a message, `anchor` after one
-    that may have withdrawn a consent. `is_read_only` after a restore (K7).
+    that may have withdrawn a consent. `is_read_only` after a restore (K7); `is_sealing`
+    says whether the audit log is being sealed and anchored, for readiness.
     """
     keys = signing_keys(settings)
     hub = make_hub(settings, database, wake, anchor)
@@ -68,7 +70,7 @@ def create_app(
     tells = not settings.dev
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
-    app.router.routes.extend(_own_routes(database, measured))
+    app.router.routes.extend(_own_routes(database, measured, is_sealing))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
     return app
@@ -129,7 +131,9 @@ def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(host.strip() for host in hosts if host.strip())
 
 
-def _own_routes(database: Database, measured: Metrics) -> list[Route]:
+def _own_routes(
+    database: Database, measured: Metrics, is_sealing: Callable[[], bool]
+) -> list[Route]:
     def live(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
@@ -142,6 +146,8 @@ def _own_routes(database: Database, measured: Metrics) -> list[Route]:
             has_room = database.has_room()
         except Exception:  # noqa: BLE001 - whatever it is, we are not ready
             has_room = False
+        if has_room and not is_sealing():
+            return Response("audit log not sealed\n", 503, media_type="text/plain")
         if not has_room:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")

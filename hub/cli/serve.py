@@ -94,7 +94,7 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
         _answer(settings, app, listener)
         return
     with ExitStack() as stack:
-        checkpoints = stack.enter_context(sealing(settings, database))
+        sealed = stack.enter_context(sealing(settings, database))
         wake = _nothing
         if not settings.dev and not settings.delivery_allowed_hosts:
             print_problem(
@@ -108,9 +108,9 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
             wake = worker.wake.set
 
         def anchor() -> None:
-            checkpoints.anchor(database)
+            sealed.checkpoints.anchor(database)
 
-        app = create_app(settings, database, wake, anchor)
+        app = create_app(settings, database, wake, anchor, is_sealing=sealed.is_well)
         _answer(settings, app, listener)
 
 

@@ -79,3 +79,26 @@ def test_another_key_verifies_nothing(tsunagi: Tsunagi, sealed: Database):
     load_key(Path("other.pem"), create=True)
     said = tsunagi("audit", "verify", "--key", "other.pem").must(1)
     assert "HUB-AUD-007" in said.err
+
+
+def test_a_key_is_replaced_and_the_whole_log_still_verifies(
+    tsunagi: Tsunagi, sealed: Database
+):
+    before = Path("var/audit-key.pem").read_bytes()
+    Path("first.pub").write_bytes(Path("var/audit-key.pem.pub").read_bytes())
+    assert "new key" in tsunagi("audit", "rotate").must().out
+    assert Path("var/audit-key.pem").read_bytes() != before
+    assert "intact" in tsunagi("audit", "verify").must().out
+    assert "intact" in tsunagi("audit", "verify", "--key", "first.pub").must().out
+
+
+def test_the_rights_of_the_restricted_role_are_printed(
+    tsunagi: Tsunagi, sealed: Database
+):
+    told = tsunagi("audit", "role", "hub_role").must().out
+    assert "GRANT SELECT, INSERT ON audit_event TO hub_role;" in told
+    assert "GRANT UPDATE (seq) ON audit_event TO hub_role;" in told
+    assert not any("DELETE" in line and "audit_" in line for line in told.splitlines())
+    assert "role" in tsunagi("audit", "role", "No Role").must(2).err
+    if sealed.is_sqlite:
+        assert "SQLite" in tsunagi("audit", "role", "hub_role", "--apply").must(2).err
