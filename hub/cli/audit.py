@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.cli.audit_export import export
 from hub.cli.opening import local_settings, opened, refuse, require_ready
 from hub.cli.said import out, print_issues, print_problem
 from hub.settings import Settings
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 app = typer.Typer(help="監査記録 / the audit log.", no_args_is_help=True)
+app.command("export")(export)
 
 
 @app.callback()

@@ -1,5 +1,6 @@
 """`tsunagi audit verify` finds what was touched; SQLite and PostgreSQL."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,21 @@ def test_the_rights_of_the_restricted_role_are_printed(
     assert "role" in tsunagi("audit", "role", "No Role").must(2).err
     if sealed.is_sqlite:
         assert "SQLite" in tsunagi("audit", "role", "hub_role", "--apply").must(2).err
+
+
+def test_the_log_is_exported_to_a_new_private_file(tsunagi: Tsunagi, sealed: Database):
+    told = tsunagi("audit", "export", "--out", "log.xml").must()
+    assert "log.xml" in told.err
+    written = Path("log.xml")
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    text = written.read_text("utf-8")
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<AuditMessages>')
+    assert text.count("<AuditMessage>") > 50
+    assert "log.xml" in tsunagi("audit", "export", "--out", "log.xml").must(2).err
+    shown = tsunagi(
+        "audit", "export", "--format", "csv", "--from", "2020-01-01", "--to", "2099"
+    ).must()
+    assert "Audit" not in shown.out.splitlines()[0]
+    assert "110101" in shown.out, "the first export is in the second"
+    wrong = tsunagi("audit", "export", "--from", "yesterday").must(2)
+    assert "--from" in wrong.err
