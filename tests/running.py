@@ -38,12 +38,13 @@ class Caller:
     token: str
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        is_admin = path.startswith("/admin")
         headers = {
             "Authorization": f"Bearer {self.token}",
-            "Content-Type": FHIR_JSON,
+            "Content-Type": "application/json" if is_admin else FHIR_JSON,
             **kwargs.pop("headers", {}),
         }
-        url = path if path.startswith("/intake") else f"/fhir/R4{path}"
+        url = path if is_admin or path.startswith("/intake") else f"/fhir/R4{path}"
         return self.http.request(method, url, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
@@ -147,9 +148,8 @@ def running_hub(
     """Start the hub on a migrated database and import the directory it ships with."""
     sock = listening_socket()
     base = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    made = Settings(
-        dev=True, base_url=base, state=state, database_url=database_url, **settings
-    )
+    given = {"dev": True, "base_url": base, **settings}
+    made = Settings(state=state, database_url=database_url, **given)
     database = Database(database_url, made.request_seconds)
     import_directory(made, database)
     app = create_app(made, database)

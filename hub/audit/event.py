@@ -42,12 +42,14 @@ class Observer(NamedTuple):
 class Peer(NamedTuple):
     """The other side: an OAuth client, its organisation, its network address.
 
-    For a delivery `organisation` is the recipient and `address` its endpoint.
+    For a delivery `organisation` is the recipient and `address` its endpoint. `person`
+    is the Practitioner(Role) who logged in, as a reference.
     """
 
     client_id: str = ""
     organisation: str = ""
     address: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ _ROLE_SYSTEMS = {
     "custodian": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
     "authserver": "http://terminology.hl7.org/CodeSystem/extra-security-role-type",
     ORGANISATION_ROLE: "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
+    "AGNT": "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
     "IRCP": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
 }
 
@@ -171,9 +174,13 @@ _CORRELATION = {"system": code_system("audit-entity"), "code": "x-correlation-id
 
 def _data(kind: Kind, target: str) -> dict[str, Any]:
     what: dict[str, Any] = {"reference": target}
-    if kind.shape == "security":
-        # A client or the log: no resource of the API, so it has no reference.
-        what = {"identifier": {"system": CLIENT_ID, "value": target}}
+    if kind.shape == "account":
+        of, _, value = target.partition("|")
+        identifier = {
+            "system": f"{ROOT}/sid/{of}",
+            **({"value": value} if value else {}),
+        }
+        what = {"identifier": identifier}
         return {"what": what, "type": _SYSTEM_OBJECT, "role": _SECURITY_USER}
     if kind.shape == "consent":
         type_ = target.partition("/")[0]
@@ -243,6 +250,11 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
     ]
     if peer.organisation:
         agents.append(_agent(ORGANISATION_ROLE, _organisation(peer.organisation)))
+    if peer.person:
+        # BALP, UserAgentTypes: who receives, or on whose behalf something is written.
+        code = "AGNT" if kind.action in "CUD" else "IRCP"
+        agents.append(_agent(code, {"reference": peer.person}, requestor=True))
+        agents[0]["requestor"] = False
     server = _organisation(observer.organisation)
     network = None if kind.server == "authserver" else _network(observer.address)
     agents.append(_agent(kind.server, server, network=network))
@@ -251,7 +263,7 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
 
 def _consent_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, Any]]:
     client, *rest = _rest_agents(kind, observer, peer)
-    if not peer.organisation:
+    if not peer.organisation or peer.person:
         return [client, *rest]
     # AuthZconsent wants one user; a backend token has none (security.md §12).
     user = _agent("IRCP", _organisation(peer.organisation), requestor=True)
@@ -278,7 +290,7 @@ def _disclosure_agents(
 
 _AGENTS = {
     "rest": _rest_agents,
-    "security": _rest_agents,
+    "account": _rest_agents,
     "consent": _consent_agents,
     "disclosure": _disclosure_agents,
 }

@@ -55,9 +55,9 @@ def _dcm(code: str) -> dict[str, str]:
     return {"system": DCM, "code": code}
 
 
-def _security(action: str) -> Kind:
+def _account(action: str) -> Kind:
     type_, subtype = _dcm("110113"), _dcm("110137")
-    return Kind(type_, subtype, action, "110150", "authserver", shape="security")
+    return Kind(type_, subtype, action, "110150", "authserver", shape="account")
 
 
 _CONSENT = Kind(
@@ -108,9 +108,11 @@ KINDS: dict[str, Kind] = {
     ),
     "login": Kind(_dcm("110114"), _dcm("110122"), "E", "110150", "authserver"),
     "logout": Kind(_dcm("110114"), _dcm("110123"), "E", "110150", "authserver"),
-    # User Security Attributes Changed: a client registered, changed, disabled.
-    "client-add": _security("C"),
-    "client-change": _security("U"),
+    # User Security Attributes Changed, and relatives: who may use the hub.
+    "account-create": _account("C"),
+    "account-read": _account("R"),
+    "account-update": _account("U"),
+    "account-search": _account("E"),
     # Audit Log Used: exported, or gathered into a report, by the operator.
     "log-export": Kind(_dcm("110101"), _dcm(EXPORT), "R", "110150", "custodian"),
     "log-report": Kind(_dcm("110101"), _dcm("110112"), "R", "110150", "custodian"),

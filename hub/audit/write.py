@@ -24,11 +24,11 @@ _SERVER_ERROR = 500
 def observe(database: Database, organisation: str, base_url: str) -> None:
     """Say once, at start-up, how the hub names itself in its log.
 
-    `organisation` is its Organization's id. Kept on the engine, so that two hubs
+    `organisation` is its Organization's id. Kept with the database, so that two hubs
     in one process do not mix.
     """
     observer = Observer(organisation, base_url)
-    database.engine.update_execution_options(**{_OPTION: observer})
+    database.carry(**{_OPTION: observer})
 
 
 def record(
@@ -54,7 +54,7 @@ def record(
     decision stand together. `interaction` is a FHIR interaction (`read`,
     `search-type`, ...) or another of `KINDS` (`consent-permit`, `disclose`, `login`,
     ...). `targets` and `patients` are references (`Task/1/_history/2`, `Patient/1`;
-    of `client-add` and `-change` client ids); `outcome` is 0, 4, 8 or 12;
+    of `account-…` as `client|id`); `outcome` is 0, 4, 8 or 12;
     `description` is a sentence or issue ids of ours without personal data; `basis` a
     legal-basis code; `address` the endpoint of a delivery (a request's is known:
     caller.py); `recipient` an organisation id, for `disclose` and `consent-permit`.
@@ -128,7 +128,7 @@ def _observer(session: Session) -> Observer:
 def _peer(actor: Actor | None, address: str, recipient: str) -> Peer:
     if actor is None:
         return Peer("", recipient, address)
-    return Peer(actor.client_id, recipient or actor.organisation, address)
+    return Peer(actor.client_id, recipient or actor.organisation, address, actor.person)
 
 
 def _apart(facts: Facts) -> list[Facts]:
@@ -162,6 +162,6 @@ def _client(kind: Kind, peer: Peer) -> str | None:
 
 
 def _entity(kind: Kind, facts: Facts) -> str | None:
-    if kind.shape == "security" or not facts.targets:
+    if kind.shape == "account" or not facts.targets:
         return None
     return unversioned(facts.targets[0])

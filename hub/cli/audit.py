@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.audit_export import export
-from hub.cli.opening import local_settings, opened, refuse, require_ready
+from hub.cli.opening import local_settings, opened, refuse
 from hub.cli.said import out, print_issues, print_problem
 from hub.settings import Settings
 
@@ -73,6 +73,7 @@ def rotate() -> None:
     from hub.audit.rotate import rotate as replace_key
     from hub.fhir.dates import now
     from hub.running.parts import audit_key_path, checkpoints_path, make_checkpoints
+    from hub.running.safety import require_ready
 
     settings = local_settings()
     require_ready(settings)

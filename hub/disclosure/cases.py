@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, bindparam, select, tuple_, update
+from sqlalchemy import (
+    FromClause,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
-from hub.database import Session, collect, flush
+from hub.database import Session, collect, flush, run
 from hub.disclosure.classes import WHOLE, DataClass
 from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
@@ -146,7 +157,31 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     """The cases a resource belongs to, newest first; usually one."""
     flush(session)
     asked = {"type": resource_type, "id": id}
-    return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
+    return [_case(row) for row in run(session, _OF_RESOURCE, asked).mappings()]
+
+
+def patient_of(rows: FromClause) -> ScalarSelect[str]:
+    """Whom the resource of a row is about (Patient id), by its newest case.
+
+    A column to be read beside it: an audit row names the person.
+    """
+    return (
+        select(case.c.patient)
+        .join(case_resource, case_resource.c.case_id == case.c.id)
+        .where(case_resource.c.type == rows.c.type, case_resource.c.id == rows.c.id)
+        .order_by(case.c.opened_at.desc())
+        .limit(literal(1, literal_execute=True))
+        .scalar_subquery()
+    )
+
+
+def of_patient(session: Session, patient: str) -> list[Case]:
+    """The cases about a person (Patient id), oldest first."""
+    flush(session)
+    rows = session.execute(
+        select(case).where(case.c.patient == patient).order_by(case.c.opened_at)
+    )
+    return [_case(row) for row in rows.mappings()]
 
 
 def classes_of(

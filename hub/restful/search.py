@@ -65,20 +65,27 @@ def search_system(hub: Hub, actor: Actor, call: Call) -> Answer:
 
 def search_compartment(hub: Hub, actor: Actor, call: Call) -> Answer:
     """GET /Patient/id/T?…, or every type of the compartment with `*`."""
-    compartment, wanted = call.path["type"], call.path["within"]
-    path = f"{compartment}/{call.id}/{wanted}"
-    within = Member(compartment, call.id)
+    within = Member(call.path["type"], call.id)
+    return _search(
+        hub, actor, call, place_within(hub, actor, within, call.path["within"])
+    )
+
+
+def place_within(hub: Hub, actor: Actor, within: Member, wanted: str) -> Place:
+    """One type, or with `*` every type, of a compartment; 404, 405, 403 as a search."""
+    compartment = within.type
+    path = f"{compartment}/{within.id}/{wanted}"
     types = compartments().get(compartment, {})
     if wanted == "*" and types:
         known = sorted(types.keys() & hub.declared.keys())
         every = tuple(name for name in known if actor.may("s", name))
         if not every:
             require_scope(actor, "s", "*")
-        return _search(hub, actor, call, Place(path, within=within, every=every))
+        return Place(path, within=within, every=every)
     if wanted not in types or wanted not in hub.declared:
         raise FhirError(issue("HUB-REST-003"))
     require_interaction(actor, "search-type", wanted)
-    return _search(hub, actor, call, Place(path, wanted, within))
+    return Place(path, wanted, within)
 
 
 def _search(hub: Hub, actor: Actor, call: Call, place: Place) -> Answer:
@@ -89,17 +96,6 @@ def _search(hub: Hub, actor: Actor, call: Call, place: Place) -> Answer:
     with hub.database.transaction(write=False) as session:
         found = found_at(hub, session, actor, place, asked, lenient=call.is_lenient)
     return answers.of_json(found)
-
-
-def searchset(
-    hub: Hub,
-    session: Session,
-    actor: Actor,
-    resource_type: str,
-    asked: list[tuple[str, str]],
-) -> dict[str, Any]:
-    """The answer to a search of one type, recorded in the audit log."""
-    return found_at(hub, session, actor, Place(resource_type, resource_type), asked)
 
 
 def found_at(
