@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.cli.audit_breach import breach
 from hub.cli.audit_export import export
 from hub.cli.opening import local_settings, opened, refuse
 from hub.cli.said import out, print_issues, print_problem
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="監査記録 / the audit log.", no_args_is_help=True)
 app.command("export")(export)
+app.command("breach")(breach)
 
 
 @app.callback()

@@ -93,8 +93,8 @@ def criteria(
         patient=tuple(f"Patient/{one}" for one in persons),
         organisation=tuple(organization or ()),
         client=tuple(client or ()),
-        since=_moment("--from", since)[0] if since else None,
-        until=_moment("--to", until)[1] if until else None,
+        since=moment("--from", since)[0] if since else None,
+        until=moment("--to", until)[1] if until else None,
     )
 
 
@@ -120,7 +120,8 @@ def open_private(path: Path) -> Iterator[int]:
         )
 
 
-def _moment(option: str, text: str) -> tuple[int, int]:
+def moment(option: str, text: str) -> tuple[int, int]:
+    """The span of a date or time in microseconds UTC; exit 2 when it is none."""
     from hub.fhir.search_values import date_range
 
     try:

@@ -1,11 +1,13 @@
 """`tsunagi audit verify` finds what was touched; SQLite and PostgreSQL."""
 
+import json
 import stat
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from hub.audit import Criteria, count
 from hub.audit.checkpoint import load_key
 from hub.audit.seal import seal_batch
 from hub.database import Database
@@ -121,3 +123,27 @@ def test_the_log_is_exported_to_a_new_private_file(tsunagi: Tsunagi, sealed: Dat
     assert "110101" in shown.out, "the first export is in the second"
     wrong = tsunagi("audit", "export", "--from", "yesterday").must(2)
     assert "--from" in wrong.err
+
+
+def test_who_saw_what_is_written_as_pdf_csv_and_json(
+    tsunagi: Tsunagi, sealed: Database
+):
+    told = tsunagi("audit", "breach", "--known-at", "2026-11-02").must().out
+    value = json.loads(told)
+    assert value["clocks"]["known"] == "2026-11-02"
+    assert value["clocks"]["second_report"] == "2026-12-01"
+    options = ("--malicious", "--organization", "4619999917", "--out", "reports")
+    told = tsunagi("audit", "breach", "--known-at", "2026-11-02", *options).must().out
+    written = sorted(Path("reports").iterdir())
+    assert [path.suffix for path in written] == [".csv", ".json", ".pdf"]
+    assert all(path.name.startswith("access-") for path in written)
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in written)
+    assert all(path.name in told for path in written)
+    value = json.loads(written[1].read_text("utf-8"))
+    assert value["clocks"]["second_report"] == "2026-12-31"
+    assert value["limits"] == "組織 架空総合病院"
+    assert written[2].read_bytes().startswith(b"%PDF")
+    with sealed.transaction(write=False) as session:
+        asked = Criteria(type=("110101",), subtype=("110112",))
+        assert count(session, asked) == 2
+    tsunagi("audit", "breach", "--known-at", "soon").must(2)
