@@ -7,7 +7,7 @@ T ?= tests
 ARGS ?=
 
 .PHONY: help install run-time serve work demo migrate fix lint types imports test \
-	bench bench-scale races coverage definitions swagger fuzz twin check
+	bench bench-scale bench-audit races races-audit coverage definitions swagger fuzz twin check
 
 help:  ## この一覧 / this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,12 @@ bench: install  ## 計測 / referrals and reads per second, memory
 
 bench-scale: install  ## 登録が増えたときの計測（PostgreSQL）/ the same requests as the register grows
 	@TSUNAGI_POSTGRES=required tests/with-postgres $(BIN)/python -m tests.bench.scale $(ARGS)
+
+bench-audit: install  ## 監査ログ100万行の検証と検索 / verify and search an audit log of a million rows
+	@tests/with-postgres $(BIN)/python -m tests.bench.audit grow $(ARGS)
+
+races-audit: install  ## 監査ログへの同時書き込み60秒 / two writers and two sealers for a minute
+	@tests/with-postgres $(BIN)/python -m tests.bench.audit writers $(ARGS)
 
 races: install  ## 同時書き込みの競争 / many clients at one resource, a thousand rounds of each race
 	@tests/with-postgres $(BIN)/python -m tests.bench.races $(ARGS)

@@ -48,11 +48,13 @@ def create_app(
     anchor: Callable[[], None] = lambda: None,
     *,
     is_read_only: bool = False,
+    is_sealing: Callable[[], bool] = lambda: True,
 ) -> FastAPI:
     """The ASGI application over a migrated database.
 
     `wake` is called after a commit that may have queued a message, `anchor` after one
-    that may have withdrawn a consent. `is_read_only` after a restore (K7).
+    that may have withdrawn a consent. `is_read_only` after a restore (K7); `is_sealing`
+    says whether the audit log is being sealed and anchored, for readiness.
     """
     keys = signing_keys(settings)
     hub = make_hub(settings, database, wake, anchor)
@@ -76,7 +78,7 @@ def create_app(
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
     provider = make_provider_fetcher(settings)
     app.router.routes.extend(oauth_routes(settings, database, fetcher, keys, provider))
-    app.router.routes.extend(_own_routes(database, measured))
+    app.router.routes.extend(_own_routes(database, measured, is_sealing))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
     return app
@@ -145,7 +147,9 @@ def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return () if found == (NOWHERE,) else found
 
 
-def _own_routes(database: Database, measured: Metrics) -> list[Route]:
+def _own_routes(
+    database: Database, measured: Metrics, is_sealing: Callable[[], bool]
+) -> list[Route]:
     def live(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
@@ -158,6 +162,8 @@ def _own_routes(database: Database, measured: Metrics) -> list[Route]:
             is_ready = is_open and database.has_room()
         except Exception:  # noqa: BLE001 - whatever it is, we are not ready
             is_ready = False
+        if is_ready and not is_sealing():
+            return Response("audit log not sealed\n", 503, media_type="text/plain")
         if not is_ready:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")

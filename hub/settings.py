@@ -1,11 +1,13 @@
 """The hub's settings: read once from the environment, frozen, passed on."""
 
+import re
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_SYSLOG = re.compile(r"syslog://(?:[^/:]+(?::[0-9]{1,5})?|/[^,]+)")
 NOWHERE = "none"  # as `delivery_allowed_hosts`: nobody is delivered to
 _TOKENS = 5.0  # a second: a token lives five minutes
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
@@ -42,6 +44,7 @@ class Settings(BaseSettings):
     delivery_timeout: float = Field(default=20.0, gt=0)
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
+    checkpoint_copies: str = ""
     audit_key: Path | None = None
     content_keys: Path | None = None
     proxy_secret: Path | None = None
@@ -54,6 +57,18 @@ class Settings(BaseSettings):
         if values.get("dev") and not values.get("base_url"):
             values["base_url"] = "http://127.0.0.1:8080"
         return values
+
+    @field_validator("checkpoint_copies")
+    @classmethod
+    def _copies_are_places(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if one.startswith("syslog:") and not _SYSLOG.fullmatch(one):
+                raise ValueError(
+                    "ファイルのパスか syslog://ホスト:ポート、syslog:///dev/log を"
+                    "指定してください。 / use a path, syslog://HOST:PORT or"
+                    " syslog:///dev/log"
+                )
+        return value
 
     @field_validator("database_url")
     @classmethod

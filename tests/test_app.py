@@ -2,12 +2,15 @@
 
 import logging
 
+import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from hub.app import create_app
 from hub.restful.refusals import issues_of
 from tests.restful.build import HOSPITAL, a_name, a_referral, refusal, stored, submit
 from tests.running import running_hub
+from tests.smart.build import serve
 
 
 @pytest.fixture
@@ -20,6 +23,17 @@ def test_live_ready_and_metrics_answer(hub):
     assert hub.http.get("/livez").text == "ok\n"
     assert hub.http.get("/readyz").text == "ready\n"
     assert hub.http.get("/metrics").status_code == 200
+
+
+def test_a_hub_whose_log_is_not_sealed_is_not_ready(hub):
+    well = [True]
+    app = create_app(hub.settings, hub.database, is_sealing=lambda: well[0])
+    with serve(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        assert http.get("/readyz").status_code == 200
+        well[0] = False
+        answer = http.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "audit log not sealed\n")
+        assert http.get("/livez").status_code == 200
 
 
 def test_an_unknown_path_is_an_outcome_with_the_request_id(hub):

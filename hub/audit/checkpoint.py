@@ -10,9 +10,9 @@ import json
 import os
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -32,13 +32,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import func, select
 
+from hub.audit.copies import LONGEST, Copy
 from hub.audit.seal import read_head
 from hub.audit.tables import audit_seal
 from hub.database import Database, Session
 from hub.fhir.dates import instant, micros, now
 
 _CONTEXT = b"tsunagi audit checkpoint 1\n"
-_LONGEST = 4096  # bytes of one line, generous
+_HANDOVER = b"tsunagi audit handover 1\n"
 
 
 class SetBackError(RuntimeError):
@@ -60,13 +61,15 @@ class Checkpoint:
     """How far the chain reached.
 
     `seq` and `head` (hex) of the last sealed row, `count` of seals up to it, `time`
-    a FHIR instant.
+    a FHIR instant. With `next`, a public key (raw, base64), it is also a handover:
+    the key that signed it signs no more, the next one does.
     """
 
     seq: int
     head: str
     count: int
     time: str
+    next: str = ""
 
 
 class Checkpoints:
@@ -82,12 +85,14 @@ class Checkpoints:
         key: Ed25519PrivateKey,
         every: int = 1000,
         seconds: float = 60.0,
+        copies: Sequence[Copy] = (),
     ) -> None:
         self.path = path
         self._key = key
         self._every = every
         self._micros = int(seconds * 1_000_000)
         self._last: tuple[int, int] | None = None  # seq, microseconds
+        self._copies = copies
         self._mutex = threading.Lock()
 
     def anchor(self, database: Database, at: datetime | None = None) -> Checkpoint:
@@ -112,6 +117,15 @@ class Checkpoints:
             self._last = (last.seq, micros(at))
         return last
 
+    def copy(self) -> None:
+        """Bring what the copies lack to them; OSError when one cannot be written.
+
+        Not part of anchoring: a withdrawal does not wait for a second volume.
+        """
+        with self._mutex:
+            for one in self._copies:
+                one.take(self.path)
+
     def anchor_if_due(self, database: Database, at: datetime | None = None) -> bool:
         """Anchor when enough rows or enough time passed since the last checkpoint."""
         at = at or now()
@@ -128,7 +142,8 @@ class Checkpoints:
 def sign(key: Ed25519PrivateKey, checkpoint: Checkpoint) -> bytes:
     """One line of the file, without its end."""
     signature = key.sign(_signed_bytes(checkpoint))
-    line = {**asdict(checkpoint), "signature": b64encode(signature).decode()}
+    told = {key: value for key, value in asdict(checkpoint).items() if value != ""}
+    line = {**told, "signature": b64encode(signature).decode()}
     return json.dumps(line, separators=(",", ":")).encode()
 
 
@@ -141,6 +156,7 @@ def parse(line: bytes) -> tuple[Checkpoint, bytes] | None:
             str(value["head"]),
             int(value["count"]),
             str(value["time"]),
+            str(value.get("next", "")),
         )
         return checkpoint, b64decode(value["signature"], validate=True)
     except (ValueError, KeyError, TypeError):
@@ -153,16 +169,6 @@ def is_signed(key: Ed25519PublicKey, unverified: Checkpoint, signature: bytes) -
     except InvalidSignature:
         return False
     return True
-
-
-def lines(path: Path, size: int) -> Iterator[bytes]:
-    """The lines within the first `size` bytes, one by one."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        while size > 0 and (line := file.readline(_LONGEST)):
-            size -= len(line)
-            yield line.rstrip(b"\n")
 
 
 def load_key(path: Path, *, create: bool = False) -> Ed25519PrivateKey:
@@ -203,20 +209,54 @@ def _create_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public = key.public_key().public_bytes(
-        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-    )
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:  # another process was first; its key counts
         return
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
-    path.with_name(f"{path.name}.pub").write_bytes(public)
+    path.with_name(f"{path.name}.pub").write_bytes(public_pem(key.public_key()))
+
+
+def public_pem(key: Ed25519PublicKey) -> bytes:
+    """The public half as a verifier keeps it (PEM)."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _signed_bytes(checkpoint: Checkpoint) -> bytes:
-    return _CONTEXT + json.dumps(astuple(checkpoint), separators=(",", ":")).encode()
+    context, fields = _CONTEXT, astuple(checkpoint)[:-1]
+    if checkpoint.next:
+        context, fields = _HANDOVER, astuple(checkpoint)
+    return context + json.dumps(fields, separators=(",", ":")).encode()
+
+
+def raw_public(key: Ed25519PublicKey) -> str:
+    """A public key as a handover names it: raw, base64."""
+    return b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def next_key(handover: Checkpoint) -> Ed25519PublicKey:
+    """The key that signs after a handover, whose own signature was checked."""
+    return Ed25519PublicKey.from_public_bytes(b64decode(handover.next))
+
+
+def hand_over(
+    path: Path, key: Ed25519PrivateKey, next: Ed25519PublicKey, at: datetime
+) -> Checkpoint:
+    """Say in the file, under the old key, that from here on another one signs.
+
+    Raises LookupError when there is no checkpoint yet. Once written it is the last
+    word of the old key; writing it again for the same key changes nothing.
+    """
+    with _locked(path) as file:
+        last = _last_line(file)
+        if last is None:
+            raise LookupError("there is no checkpoint to hand over")
+        if last.next == raw_public(next):
+            return last
+        made = replace(last, time=instant(at), next=raw_public(next))
+        _append(file, sign(key, made))
+    return made
 
 
 @contextmanager
@@ -229,7 +269,7 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
 
 def _last_line(file: IO[bytes]) -> Checkpoint | None:
     end = file.seek(0, os.SEEK_END)
-    start = file.seek(max(0, end - 2 * _LONGEST))
+    start = file.seek(max(0, end - 2 * LONGEST))
     tail = file.read(end - start)
     whole, newline, torn = tail.rpartition(b"\n")
     if torn:

@@ -14,7 +14,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from hub.actor import Actor
-from hub.audit.checkpoint import Checkpoint, lines, parse
+from hub.audit.checkpoint import Checkpoint, parse
+from hub.audit.copies import lines
 from hub.audit.seal import as_bytes, read_head, seal_now
 from hub.audit.tables import audit_seal
 from hub.audit.write import record

@@ -7,6 +7,7 @@ each commit would serialise every audited read (security.md §4).
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from hub.database import Database, Session, flush
 
 GENESIS = bytes(32)
 _BATCH = 1000
+_PATIENCE = 60.0  # seconds of one round; a first start may have much to seal
 
 log = structlog.get_logger(__name__)
 
@@ -127,8 +129,8 @@ class Sealer:
     """A thread that seals what commits, within `interval` seconds (below one).
 
     `after` is called once a round, whether or not something was sealed: the
-    checkpoints hang there. A failing round is logged and tried again; `failing`
-    tells readiness about it.
+    checkpoints hang there. A failing round is logged and tried again; `is_well` tells
+    readiness about it, and about a round that does not end.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Sealer:
         interval: float = 0.25,
     ) -> None:
         self.failing = False
+        self._ended = time.monotonic()
         self._database = database
         self._after = after
         self._interval = interval
@@ -148,6 +151,12 @@ class Sealer:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def is_well(self) -> bool:
+        """False while rows stay unsealed or unanchored: then not ready (§1.5)."""
+        is_late = time.monotonic() - self._ended > _PATIENCE
+        return not self.failing and not is_late and self._thread.is_alive()
 
     def stop(self, timeout: float = 10.0) -> None:
         """Seal what is left and end; waits up to `timeout` seconds."""
@@ -171,3 +180,4 @@ class Sealer:
             log.error("audit-sealing-failed", error=type(error).__name__)  # noqa: TRY400
         else:
             self.failing = False
+        self._ended = time.monotonic()

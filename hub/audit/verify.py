@@ -5,7 +5,7 @@ rows need the memory of one page. Rows and checkpoints are append-only, which ma
 the pages agree with one another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import exists, func, select, text
 
-from hub.audit.checkpoint import Checkpoint, is_signed, lines, parse
+from hub.audit.checkpoint import Checkpoint, is_signed, next_key, parse
 from hub.audit.columns import SEARCHED, columns
+from hub.audit.copies import lines
 from hub.audit.seal import Head, as_bytes, link, read_head
 from hub.audit.tables import audit_event, audit_seal
 from hub.database import Database
@@ -50,12 +51,18 @@ class Report:
 
 
 def verify(
-    database: Database, checkpoints: Path, public_key: Ed25519PublicKey
+    database: Database,
+    checkpoints: Path,
+    public_key: Ed25519PublicKey | Sequence[Ed25519PublicKey],
 ) -> Report:
-    """Check the whole log; finds A1 to A8 of security.md §4, raising for none."""
+    """Check the whole log; finds A1 to A8 of security.md §4, raising for none.
+
+    Of several keys any may have signed, until a handover names the one that goes on.
+    """
+    keys = [public_key] if isinstance(public_key, Ed25519PublicKey) else public_key
     # The size first: a checkpoint written later may be ahead of the rows read here.
     size = checkpoints.stat().st_size if checkpoints.exists() else 0
-    walk = _Walk(anchors=_Anchors(checkpoints, size, public_key))
+    walk = _Walk(anchors=_Anchors(checkpoints, size, keys))
     walk.finish(_walk(database, walk))
     unsealed, oldest = _unsealed(database, walk.problems)
     found = walk.problems.found + walk.anchors.problems.found
@@ -84,10 +91,10 @@ class _Problems:
 class _Anchors:
     """The signed checkpoints in the order of the file, each line checked once."""
 
-    def __init__(self, path: Path, size: int, key: Ed25519PublicKey) -> None:
+    def __init__(self, path: Path, size: int, keys: Sequence[Ed25519PublicKey]) -> None:
         self.problems = _Problems()
         self.read = 0
-        self._key = key
+        self._keys = list(keys)
         self._stream = self._valid(lines(path, size))
         self.next: Checkpoint | None = next(self._stream, None)
 
@@ -100,13 +107,15 @@ class _Anchors:
             parsed = parse(line)
             if parsed is None:
                 self.problems.add("HUB-AUD-008", line=number)
-            elif not is_signed(self._key, *parsed):
+            elif not any(is_signed(key, *parsed) for key in self._keys):
                 self.problems.add("HUB-AUD-007", line=number)
             elif parsed[0].seq < last:
                 self.problems.add("HUB-AUD-009", line=number)
             else:
                 last = parsed[0].seq
                 self.read += 1
+                if parsed[0].next:
+                    self._keys = [next_key(parsed[0])]
                 yield parsed[0]
 
 
@@ -122,7 +131,7 @@ class _Walk:
     problems: _Problems = field(default_factory=_Problems)
 
     def step(self, row: Any) -> None:
-        is_gap = row.seal != self.last.seq + 1
+        is_gap = is_gap_before(self.last, row.seal)
         if is_gap:
             first = self.last.seq + 1
             self._add("HUB-AUD-003", first=first, last=row.seal - 1)
@@ -183,6 +192,11 @@ class _Walk:
     def _add(self, id_: str, **fields: Any) -> None:
         self.is_sound = False
         self.problems.add(id_, **fields)
+
+
+def is_gap_before(last: Head, seq: int) -> bool:
+    """True when `seq` is not the next number of the chain (A3)."""
+    return seq != last.seq + 1
 
 
 def _is_recorded(micros: object, body: bytes) -> bool:

@@ -95,7 +95,7 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
         _answer(settings, app, listener)
         return
     with ExitStack() as stack:
-        checkpoints = stack.enter_context(sealing(settings, database))
+        sealed = stack.enter_context(sealing(settings, database))
         wake = _nothing
         if settings.worker:
             worker = make_worker(settings, database)
@@ -103,9 +103,9 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
             wake = worker.wake.set
 
         def anchor() -> None:
-            checkpoints.anchor(database)
+            sealed.checkpoints.anchor(database)
 
-        app = create_app(settings, database, wake, anchor)
+        app = create_app(settings, database, wake, anchor, is_sealing=sealed.is_well)
         _answer(settings, app, listener)
 
 

@@ -212,6 +212,20 @@ def resources_from(source: str) -> Select[Any]:
     )
 
 
+def correlations_of(session: Session, patients: Iterable[str]) -> dict[str, list[str]]:
+    """The referral numbers of these persons (Patient ids), each sorted."""
+    flush(session)
+    found: dict[str, list[str]] = defaultdict(list)
+    wanted = sorted(patients)
+    for start in range(0, len(wanted), _AT_ONCE):
+        query = select(case.c.patient, case.c.correlation).where(
+            case.c.patient.in_(wanted[start : start + _AT_ONCE])
+        )
+        for row in session.execute(query.order_by(case.c.correlation)):
+            found[row.patient].append(row.correlation)
+    return dict(found)
+
+
 def resources_about(
     session: Session, patients: Sequence[str], source: str | None
 ) -> list[str]:

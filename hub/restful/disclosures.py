@@ -29,6 +29,7 @@ from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.explain import organisation_part, text_part
 from hub.restful.formats import is_pdf
 from hub.restful.hub import Hub
+from hub.restful.privacy import is_officer, is_officer_of
 from hub.store import resources as store
 
 Part = dict[str, Any]
@@ -39,9 +40,10 @@ def disclosures(hub: Hub, actor: Actor, call: Call) -> Answer:
     """GET Patient/[id]/$disclosures, `start` and `end` (dates) optional.
 
     404 as for an unknown id unless the caller sent a referral of this person (scope
-    `Patient.r`) or is a privacy officer (scope `AuditEvent.r`).
+    `Patient.r`) or is a privacy officer of its sender or of the hub (scope
+    `AuditEvent.r`).
     """
-    is_privacy = "privacy" in actor.roles and actor.may("r", "AuditEvent")
+    is_privacy = is_officer(actor)
     if not is_privacy:
         require_scope(actor, "r", "Patient")
     given = require_parameters(call, "start", "end")
@@ -49,7 +51,9 @@ def disclosures(hub: Hub, actor: Actor, call: Call) -> Answer:
     at = dates.now()
     with hub.database.transaction(write=False) as session:
         of_person = cases.of_patient(session, call.id)
-        if not is_privacy:
+        if is_privacy:
+            of_person = [c for c in of_person if is_officer_of(hub, actor, c)]
+        else:
             of_person = [c for c in of_person if _is_sender(session, actor, c)]
         if not of_person:
             raise FhirError(issue("HUB-REST-001"))

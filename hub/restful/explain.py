@@ -19,6 +19,7 @@ from hub.restful import answers
 from hub.restful.answers import Answer
 from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.hub import Hub
+from hub.restful.privacy import is_officer, is_officer_of
 from hub.restful.visible import require_visible
 
 Row = dict[str, Any]
@@ -27,19 +28,22 @@ Row = dict[str, Any]
 def explain_access(hub: Hub, actor: Actor, call: Call) -> Answer:
     """GET EpisodeOfCare/[id]/$explain-access.
 
-    Asked by who sees the case (scope `EpisodeOfCare.r`) or a privacy officer (scope
-    `AuditEvent.r`); for everybody else the case is not there. Whoever is neither the
-    sender nor a desk in charge is told of its own access alone (KG-16).
+    Asked by who sees the case (scope `EpisodeOfCare.r`) or a privacy officer of its
+    sender or of the hub (scope `AuditEvent.r`); for everybody else the case is not
+    there. Whoever is neither the sender nor a desk in charge is told of its own access
+    alone (KG-16).
     """
-    is_privacy = "privacy" in actor.roles and actor.may("r", "AuditEvent")
-    if not is_privacy:
+    if not is_officer(actor):
         require_scope(actor, "r", "EpisodeOfCare")
     require_parameters(call)
     at = dates.now()
     with hub.database.transaction(write=False) as session:
-        if not is_privacy:
-            require_visible(session, actor, "EpisodeOfCare", call.id)
         case = cases.find(session, call.id)
+        is_privacy = case is not None and is_officer_of(hub, actor, case)
+        if not is_privacy and actor.may("r", "EpisodeOfCare"):
+            require_visible(session, actor, "EpisodeOfCare", call.id)
+        elif not is_privacy:
+            raise FhirError(issue("HUB-REST-001"))
         if case is None:
             raise FhirError(issue("HUB-REST-001"))
         rows = {row["id"]: row for row in grants.explain(session, case.id)}

@@ -20,6 +20,7 @@ from hub.audit.kinds import KINDS
 from hub.audit.search import Seen
 from hub.database import Session
 from hub.disclosure import cases
+from hub.disclosure.cases import Case
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
 from hub.fhir.references import split
@@ -56,6 +57,17 @@ _SYSTEMS = {
 _NOTHING = ""  # no column holds it
 _LONGEST = 9  # digits of a count
 _MOST = 20  # values of one parameter
+
+
+def is_officer(actor: Actor) -> bool:
+    """True for a privacy officer: the role, and the scope of the log."""
+    return "privacy" in actor.roles and actor.may("r", "AuditEvent")
+
+
+def is_officer_of(hub: Hub, actor: Actor, case: Case) -> bool:
+    """True when this officer may ask about a case: the sender's, or the hub's own."""
+    own = _own(hub, actor)
+    return is_officer(actor) and own in (None, case.source)
 
 
 def read_audit(hub: Hub, session: Session, actor: Actor, id: str) -> Answer:

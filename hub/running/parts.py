@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hub.app import know, make_fetcher
 from hub.audit.checkpoint import Checkpoints, load_key
+from hub.audit.copies import parse_copies
 from hub.audit.reconcile import find_set_back
 from hub.audit.seal import Sealer
 from hub.database import Database, Session
@@ -41,9 +43,10 @@ def audit_key_path(settings: Settings) -> Path:
 
 
 def make_checkpoints(settings: Settings) -> Checkpoints:
-    """The file of checkpoints; with `--dev` the key is made on first use."""
+    """The file of checkpoints and its copies; with `--dev` the key is made first."""
     key = load_key(audit_key_path(settings), create=settings.dev)
-    return Checkpoints(checkpoints_path(settings), key)
+    copies = parse_copies(settings.checkpoint_copies)
+    return Checkpoints(checkpoints_path(settings), key, copies=copies)
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
@@ -82,8 +85,20 @@ def is_set_back(settings: Settings, database: Database) -> bool:
     return find_set_back(database, checkpoints_path(settings)) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """The sealer at work and the checkpoints it writes."""
+
+    checkpoints: Checkpoints
+    sealer: Sealer
+
+    def is_well(self) -> bool:
+        """False while the audit log is not sealed or anchored as it should be."""
+        return self.sealer.is_well
+
+
 @contextmanager
-def sealing(settings: Settings, database: Database) -> Iterator[Checkpoints]:
+def sealing(settings: Settings, database: Database) -> Iterator[Sealing]:
     """Seal the audit log within a second and anchor it, while inside and at the end.
 
     Once a minute what has run out is ended. Raises SetBackError when the database is
@@ -96,14 +111,17 @@ def sealing(settings: Settings, database: Database) -> Iterator[Checkpoints]:
     def after_each_round() -> None:
         checkpoints.anchor_if_due(database)
         tidy()
+        # Last: what cannot reach a second place is still sealed and anchored.
+        checkpoints.copy()
 
     sealer = Sealer(database, after=after_each_round)
     sealer.start()
     try:
-        yield checkpoints
+        yield Sealing(checkpoints, sealer)
     finally:
         sealer.stop()
         checkpoints.anchor(database)
+        checkpoints.copy()
 
 
 def housekeeping(knowledge: Knowledge, database: Database) -> Callable[[], None]:

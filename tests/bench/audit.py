@@ -144,11 +144,12 @@ def ask(database: Database) -> Iterator[dict[str, Any]]:
             "total_ms": round((counted - paged) * 1000, 1),
             "rows": len(page),
             "total": total,
-            "plan": _plan(database, asked, seen),
+            "plan": plan(database, asked, seen),
         }
 
 
-def _plan(database: Database, asked: audit.Criteria, seen: search.Seen) -> list[str]:
+def plan(database: Database, asked: audit.Criteria, seen: search.Seen) -> list[str]:
+    """The steps in which the database reads a page of a question."""
     statement = search.page(search.where(asked), seen, 51)
     dialect = sqlite.dialect() if database.is_sqlite else postgresql.dialect()
     sql = str(

@@ -1,10 +1,13 @@
 """`tsunagi audit verify` finds what was touched; SQLite and PostgreSQL."""
 
+import json
+import stat
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from hub.audit import Criteria, count
 from hub.audit.checkpoint import load_key
 from hub.audit.seal import seal_batch
 from hub.database import Database
@@ -79,3 +82,68 @@ def test_another_key_verifies_nothing(tsunagi: Tsunagi, sealed: Database):
     load_key(Path("other.pem"), create=True)
     said = tsunagi("audit", "verify", "--key", "other.pem").must(1)
     assert "HUB-AUD-007" in said.err
+
+
+def test_a_key_is_replaced_and_the_whole_log_still_verifies(
+    tsunagi: Tsunagi, sealed: Database
+):
+    before = Path("var/audit-key.pem").read_bytes()
+    Path("first.pub").write_bytes(Path("var/audit-key.pem.pub").read_bytes())
+    assert "new key" in tsunagi("audit", "rotate").must().out
+    assert Path("var/audit-key.pem").read_bytes() != before
+    assert "intact" in tsunagi("audit", "verify").must().out
+    assert "intact" in tsunagi("audit", "verify", "--key", "first.pub").must().out
+
+
+def test_the_rights_of_the_restricted_role_are_printed(
+    tsunagi: Tsunagi, sealed: Database
+):
+    told = tsunagi("audit", "role", "hub_role").must().out
+    assert "GRANT SELECT, INSERT ON audit_event TO hub_role;" in told
+    assert "GRANT UPDATE (seq) ON audit_event TO hub_role;" in told
+    assert not any("DELETE" in line and "audit_" in line for line in told.splitlines())
+    assert "role" in tsunagi("audit", "role", "No Role").must(2).err
+    if sealed.is_sqlite:
+        assert "SQLite" in tsunagi("audit", "role", "hub_role", "--apply").must(2).err
+
+
+def test_the_log_is_exported_to_a_new_private_file(tsunagi: Tsunagi, sealed: Database):
+    told = tsunagi("audit", "export", "--out", "log.xml").must()
+    assert "log.xml" in told.err
+    written = Path("log.xml")
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    text = written.read_text("utf-8")
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<AuditMessages>')
+    assert text.count("<AuditMessage>") > 50
+    assert "log.xml" in tsunagi("audit", "export", "--out", "log.xml").must(2).err
+    shown = tsunagi(
+        "audit", "export", "--format", "csv", "--from", "2020-01-01", "--to", "2099"
+    ).must()
+    assert "Audit" not in shown.out.splitlines()[0]
+    assert "110101" in shown.out, "the first export is in the second"
+    wrong = tsunagi("audit", "export", "--from", "yesterday").must(2)
+    assert "--from" in wrong.err
+
+
+def test_who_saw_what_is_written_as_pdf_csv_and_json(
+    tsunagi: Tsunagi, sealed: Database
+):
+    told = tsunagi("audit", "breach", "--known-at", "2026-11-02").must().out
+    value = json.loads(told)
+    assert value["clocks"]["known"] == "2026-11-02"
+    assert value["clocks"]["second_report"] == "2026-12-01"
+    options = ("--malicious", "--organization", "4619999917", "--out", "reports")
+    told = tsunagi("audit", "breach", "--known-at", "2026-11-02", *options).must().out
+    written = sorted(Path("reports").iterdir())
+    assert [path.suffix for path in written] == [".csv", ".json", ".pdf"]
+    assert all(path.name.startswith("access-") for path in written)
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in written)
+    assert all(path.name in told for path in written)
+    value = json.loads(written[1].read_text("utf-8"))
+    assert value["clocks"]["second_report"] == "2026-12-31"
+    assert value["limits"] == "組織 架空総合病院"
+    assert written[2].read_bytes().startswith(b"%PDF")
+    with sealed.transaction(write=False) as session:
+        asked = Criteria(type=("110101",), subtype=("110112",))
+        assert count(session, asked) == 2
+    tsunagi("audit", "breach", "--known-at", "soon").must(2)

@@ -1,6 +1,7 @@
 """`tsunagi serve` and `tsunagi work` as real processes on real databases."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,31 @@ def test_with_nothing_set_everything_stays_in_the_folder_var(
     (empty_folder / "var" / "tsunagi.db").unlink()
     told = tsunagi("serve", "--dev", "--port", 0).must(2)
     assert "audit-checkpoints.jsonl" in told.err
+
+
+def test_a_hub_whose_checkpoints_reach_no_second_place_is_not_ready(
+    empty_folder: Path,
+):
+    """The sealer's trouble is told to whoever asks for readiness, and ends with it."""
+    copies = {"checkpoint_copies": str(empty_folder / "volume" / "copy.jsonl")}
+    with serving(empty_folder, **copies) as (base, process):
+        shutil.rmtree(empty_folder / "volume", ignore_errors=True)
+        (empty_folder / "volume").write_text("not a folder")
+        found = httpx.get(f"{base}/readyz")
+        ends = time.monotonic() + 20
+        while found.status_code == 200 and time.monotonic() < ends:
+            time.sleep(0.05)
+            found = httpx.get(f"{base}/readyz")
+        assert found.text == "audit log not sealed\n"
+        (empty_folder / "volume").unlink()
+        while found.status_code != 200 and time.monotonic() < ends + 20:
+            time.sleep(0.05)
+            found = httpx.get(f"{base}/readyz")
+        assert found.status_code == 200
+        end(process)
+    kept = (empty_folder / "var" / "audit-checkpoints.jsonl").read_bytes()
+    last = kept.splitlines()[-1]
+    assert last in (empty_folder / "volume" / "copy.jsonl").read_bytes()
 
 
 def test_a_second_hub_on_the_same_sqlite_serves_beside_the_first(empty_folder: Path):

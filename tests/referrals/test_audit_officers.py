@@ -159,3 +159,21 @@ def test_the_officer_sees_a_withdrawn_case_still(hub, referral):
     )
     assert answer.status_code == 200
     assert ids(officer(hub, HOSPITAL), f"{about}&agent={CENTRE}")
+
+
+@pytest.mark.parametrize("organisation", [CENTRE, OTHER])
+def test_another_organisations_officer_is_told_no_account_of_a_case(
+    hub, referral, organisation
+):
+    referral, _ = referral
+    for path, absent in (
+        (f"/EpisodeOfCare/{referral.case}/$explain-access", "EpisodeOfCare"),
+        (f"/Patient/{referral.patient}/$disclosures", "Patient"),
+    ):
+        suffix = path.rpartition("/")[2]
+        hidden = officer(hub, organisation).get(path)
+        unknown = officer(hub, organisation).get(f"/{absent}/never-there/{suffix}")
+        assert refusal(hidden) == (404, ["HUB-REST-001"])
+        assert hidden.content == unknown.content
+        assert officer(hub, HOSPITAL).get(path).status_code == 200
+        assert officer(hub, "tsunagi-hub").get(path).status_code == 200
