@@ -27,6 +27,8 @@ class Actor:
     registration: source, recipient, directory, privacy, admin, hub. `person` is the
     Practitioner or PractitionerRole (`PractitionerRole/<id>`) who logged in, "" for a
     system: it is told in the log and never widens what the organisation may see.
+    `sees_cases` is False while the hub cannot know which consents still stand: no
+    grant counts then.
     """
 
     client_id: str
@@ -36,6 +38,7 @@ class Actor:
     request_id: str = ""
     correlation_id: str = ""
     person: str = ""
+    sees_cases: bool = True
 
     @property
     def reference(self) -> str:

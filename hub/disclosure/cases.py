@@ -1,14 +1,16 @@
 """Cases: open one, say which resources belong to it, find the case of a resource."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     FromClause,
     RowMapping,
     ScalarSelect,
+    Select,
     and_,
     bindparam,
     literal,
@@ -173,6 +175,15 @@ def patient_of(rows: FromClause) -> ScalarSelect[str]:
     )
 
 
+def of_patient(session: Session, patient: str) -> list[Case]:
+    """The cases about a person (Patient id), oldest first."""
+    flush(session)
+    rows = session.execute(
+        select(case).where(case.c.patient == patient).order_by(case.c.opened_at)
+    )
+    return [_case(row) for row in rows.mappings()]
+
+
 def classes_of(
     session: Session, resource_type: str, id: str
 ) -> list[tuple[str, DataClass]]:
@@ -184,6 +195,39 @@ def classes_of(
         .order_by(case_resource.c.case_id)
     )
     return [(row.case_id, DataClass(row.data_class)) for row in rows]
+
+
+def patients_from(source: str) -> Select[Any]:
+    """`Patient/<id>` of every person that an organisation referred, open or closed."""
+    return select("Patient/" + case.c.patient).where(case.c.source == source)
+
+
+def resources_from(source: str) -> Select[Any]:
+    """`<type>/<id>` of everything in the cases of an organisation's referrals."""
+    name = case_resource.c.type + "/" + case_resource.c.id
+    return (
+        select(name)
+        .join(case, case.c.id == case_resource.c.case_id)
+        .where(case.c.source == source)
+    )
+
+
+def resources_about(
+    session: Session, patients: Sequence[str], source: str | None
+) -> list[str]:
+    """`<type>/<id>` of everything in the cases of these persons (Patient ids).
+
+    With `source` of the cases that this organisation referred alone.
+    """
+    flush(session)
+    query = (
+        select(case_resource.c.type, case_resource.c.id)
+        .join(case, case.c.id == case_resource.c.case_id)
+        .where(case.c.patient.in_(patients))
+    )
+    if source is not None:
+        query = query.where(case.c.source == source)
+    return [f"{row.type}/{row.id}" for row in session.execute(query)]
 
 
 def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:

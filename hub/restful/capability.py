@@ -16,6 +16,7 @@ _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "route": ("HealthcareService",),
     "explain-access": ("EpisodeOfCare",),
+    "disclosures": ("Patient",),
     "status": ("Subscription",),
     "events": ("Subscription",),
     "fire": ("Subscription",),

@@ -28,7 +28,7 @@ def read(hub: Hub, actor: Actor, call: Call) -> Answer:
     if call.resource_type == "AuditEvent":
         require_parameters(call)
         with hub.database.transaction(write=False) as session:
-            return read_audit(session, actor, call.id)
+            return read_audit(hub, session, actor, call.id)
     shown = shown_of(call.query, lenient=call.is_lenient)
     with hub.database.disclosure() as session:
         stored = read_and_record(session, actor, call.resource_type, call.id)

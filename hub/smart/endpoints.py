@@ -9,6 +9,8 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from sqlalchemy import Row, select, update
 
+from hub import audit
+from hub.actor import Actor
 from hub.database import Database
 from hub.fhir.dates import micros, now
 from hub.smart.assertion import METHOD
@@ -114,8 +116,10 @@ class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyp
         return found
 
     def revoke_token(self, token: StoredToken, request: OAuth2Request) -> None:
-        del request
+        client: Client = request.client
+        actor = Actor(client.client_id, client.organisation, roles=client.roles)
         with self.server.database.transaction() as session:
+            audit.record(session, actor, "logout", at=now())
             session.execute(
                 update(token_table)
                 .where(

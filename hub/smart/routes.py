@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import structlog
-from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from joserfc.jwk import ECKey
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.audit.caller import enter
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import FhirError, issue
@@ -120,18 +122,21 @@ def _post(
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
             return _error(405, "invalid_request", {"Allow": "POST"})
+        enter(request.client.host if request.client else None)
+        address = request.client.host if request.client else ""
         try:
             form = await _form(request)
+            act = handle
         except InvalidRequestError as error:
-            return _respond(server.refuse(error))
-        address = request.client.host if request.client else ""
-
-        def act(form: Mapping[str, str]) -> Answer:
-            return door.handled(address, dict(form), handle)
-
-        return await run_in_threadpool(_handled, act, form)
+            # Through the same door: refusals are recorded, and must not fill the log.
+            form, act = {}, partial(_refused, server, error)
+        return await run_in_threadpool(_handled, door.handled, address, form, act)
 
     return endpoint
+
+
+def _refused(server: Server, error: OAuth2Error, _form: dict[str, str]) -> Answer:
+    return server.refuse_unread(error)
 
 
 def _visit(
@@ -151,7 +156,7 @@ def _visit(
     return endpoint
 
 
-def _handled(handle: Callable[..., Answer], *asked: Mapping[str, str]) -> Response:
+def _handled(handle: Callable[..., Answer], *asked: object) -> Response:
     """The answer; what nobody foresaw in OAuth's words too, without a reason."""
     try:
         return _respond(handle(*asked))

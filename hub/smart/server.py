@@ -128,7 +128,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
     def token(self, form: dict[str, str]) -> Answer:
         """POST /oauth/token."""
         if not form.get("grant_type"):
-            return self.refuse(InvalidRequestError("grant_type is missing."))
+            return self.refuse_unread(InvalidRequestError("grant_type is missing."))
         answer: Answer = self.create_token_response(form)
         return answer
 
@@ -166,6 +166,11 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         told = Redirect(add_params_to_uri(error.redirect_uri, with_state(error, state)))
         self._issuer.add_issuer_parameter(self, told)
         return _sent(told)
+
+    def refuse_unread(self, error: OAuth2Error) -> Answer:
+        """Refuse a request whose form could not be read, and record that."""
+        audit.refuse(self.database, None, "login", [issue("HUB-AUTH-005")], at=now())
+        return self.refuse(error)
 
     def refuse(self, error: OAuth2Error) -> Answer:
         """Render an error as RFC 6749 §5.2 says, without anything received."""
@@ -210,7 +215,8 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
                     raise InvalidGrantError
             session.execute(insert(token_table), [row])
             # No audit row, no token (security.md §4).
-            audit.record(session, actor, "login", at=now())
+            asked = f"scope={token['scope']}"
+            audit.record(session, actor, "login", query=asked, at=now())
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         if isinstance(request, OAuth2Request):

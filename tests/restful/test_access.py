@@ -28,6 +28,7 @@ ROUTES = [
     ("POST", "/"),
     ("POST", "/HealthcareService/$route"),
     ("GET", "/EpisodeOfCare/x/$explain-access"),
+    ("GET", "/Patient/x/$disclosures"),
     ("POST", "/Patient/_search"),
     ("GET", "/Patient/x/_history/1"),
     ("GET", "/Patient/x/_history"),
@@ -139,6 +140,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
         ("GET", "/AuditEvent", b"", {}),
         ("GET", "/AuditEvent/x", b"", {}),
         ("GET", "/EpisodeOfCare/x/$explain-access", b"", {}),
+        ("GET", "/Patient/x/$disclosures", b"", {}),
         ("POST", "/intake/yoshiki1", b"", {}),
     ],
 )
@@ -252,6 +254,7 @@ def _requests(caller, kind, id):
     yield caller.request("DELETE", by_condition, headers={"If-Match": "9"})
     yield caller.request("DELETE", by_condition)
     yield caller.get(f"/EpisodeOfCare/{id}/$explain-access")
+    yield caller.get(f"/Patient/{id}/$disclosures")
 
 
 def _seen(answer, id):
