@@ -1,8 +1,9 @@
 """create_app(settings): the routers and the error handlers, nothing else."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,7 +17,7 @@ from hub.allowance import Allowance
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
-from hub.guarded import Guarded
+from hub.guarded import Guarded, safe_headers
 from hub.metrics import Metrics
 from hub.migrations import is_current
 from hub.openapi.routes import routes as openapi_routes
@@ -67,7 +68,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "logs": False, "metrics": False},
-        exception_handlers={HTTPException: _not_found, Exception: _broken},
+        exception_handlers={
+            HTTPException: _not_found,
+            Exception: partial(_broken, safe_headers(settings)),
+        },
     )
     measured = Metrics(database)
     # With `--dev` a person reads the log: only what went wrong.
@@ -187,8 +191,12 @@ async def _not_found(request: Request, error: Exception) -> Response:
     return _answered(request, answer)
 
 
-async def _broken(request: Request, _error: Exception) -> Response:
-    return _answered(request, answers.of_issues([issue("HUB-REST-002")], 500))
+async def _broken(
+    safe: Mapping[str, str], request: Request, _error: Exception
+) -> Response:
+    # Starlette answers this outside of every middleware.
+    answer = answers.of_issues([issue("HUB-REST-002")], 500)
+    return _answered(request, replace(answer, headers={**safe, **answer.headers}))
 
 
 def _answered(request: Request, answer: answers.Answer) -> Response:

@@ -31,6 +31,13 @@ _YEAR = 365 * 24 * 3600
 _SAYS_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
+def safe_headers(settings: Settings) -> dict[str, str]:
+    """What every answer says that does not say it itself."""
+    if not settings.base_url.startswith("https://"):
+        return _SAFE
+    return {**_SAFE, "Strict-Transport-Security": f"max-age={_YEAR}"}
+
+
 class StalledError(Exception):
     """A body that did not arrive in time (AB26)."""
 
@@ -41,10 +48,8 @@ class Guarded:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._seconds = settings.body_seconds
-        safe = dict(_SAFE)
-        if settings.base_url.startswith("https://"):
-            safe["Strict-Transport-Security"] = f"max-age={_YEAR}"
-        self._safe = [(k.lower().encode(), v.encode()) for k, v in safe.items()]
+        safe = safe_headers(settings).items()
+        self._safe = [(k.lower().encode(), v.encode()) for k, v in safe]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -49,7 +49,14 @@ def paths(hub):
              "mapping": "yoshiki1", "asset": "swagger-ui.css"}  # fmt: skip
     found = [route for route in app.routes if isinstance(route, Route)]
     assert len(found) > 30
-    return [route.path_format.format(**known) for route in found]
+    return [route.path_format.format_map(_Known(known)) for route in found]
+
+
+class _Known(dict[str, str]):
+    """What a path needs; anything else is an id of nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return "none"
 
 
 def require_safe(answer):
@@ -138,6 +145,21 @@ def test_behind_https_a_browser_is_told_to_stay_there(hub, base, said, tmp_path)
     with _serving(app, sock) as url:
         answer = httpx.get(f"{url}/livez")
     assert answer.headers.get("Strict-Transport-Security") == said
+
+
+def test_F18_what_nobody_foresaw_has_the_headers_too(hub):
+    import httpx
+
+    def broken(_request):
+        raise RuntimeError("canary")
+
+    app = create_app(hub.settings, hub.database)
+    app.router.routes.append(Route("/broken", broken))
+    with _serving(app, listening_socket()) as url:
+        answer = httpx.get(f"{url}/broken")
+    assert answer.status_code == 500
+    assert "canary" not in answer.text
+    require_safe(answer)
 
 
 class _Serving:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from hub.cli.said import print_problem
 from hub.database import Database
 from hub.migrations import head, revision
+from hub.sealing import keep
 from hub.settings import Settings
 
 
@@ -83,13 +84,25 @@ def refuse(japanese: str, english: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def require_content(settings: Settings, database: Database) -> None:
+    """For a command that stores content: its keys, or FhirError HUB-KEY-002.
+
+    With `--dev` a first key is made, but none beside those that the database knows.
+    """
+    from hub.running.rotate import uses
+    from hub.sealing.keys import ContentKeys, content_keys, path_of
+
+    is_new = settings.dev and not uses(database)
+    keys = content_keys(settings) if is_new else ContentKeys(path_of(settings))
+    keep(database, keys)
+
+
 def _open_content(settings: Settings, database: Database) -> None:
     """What a command reads may be sealed; one that reads no content needs no key."""
-    from hub import sealing
     from hub.sealing.keys import ContentKeys, path_of
 
     if path_of(settings).exists():
-        sealing.keep(database, ContentKeys(path_of(settings)))
+        keep(database, ContentKeys(path_of(settings)))
 
 
 def _require_answer(database: Database) -> None:

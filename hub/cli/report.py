@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hub.cli.opening import local_settings, opened
+from hub.cli.opening import local_settings, opened, require_content
 from hub.cli.said import out, print_issues, print_table
 
 app = typer.Typer(help="報告 / reports.", no_args_is_help=True)
@@ -56,6 +56,7 @@ def monthly(
     wanted = Month.parse(f"{last_month:%Y-%m}" if month is None else month)
     table = Table("保健所", "医療機関", "対象者数", "番号", "配送")
     with opened(settings) as database:
+        require_content(settings, database)
         audit.observe(database, settings.organization, settings.base_url)
         with database.transaction() as session:
             made = list(

@@ -29,6 +29,8 @@ from hub.reports.month import run, write
 from hub.reports.monthly import Month
 from hub.running.parts import audit_key_path, checkpoints_path, make_checkpoints
 from hub.running.prepare import operator, prepare
+from hub.sealing import keep
+from hub.sealing.keys import content_keys
 from hub.settings import Settings
 from hub.smart import clients
 
@@ -120,7 +122,9 @@ class Stage:
 
     @cached_property
     def database(self) -> Database:
-        return Database(self.settings.database_url)
+        made = Database(self.settings.database_url)
+        keep(made, content_keys(self.settings))
+        return made
 
     @property
     def environment(self) -> dict[str, str]:

@@ -105,7 +105,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def decimal(text: str) -> Decimal:
     """A JSON number with a fraction or exponent; HUB-JSON-007 beyond any double."""
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except ArithmeticError:  # an exponent that Decimal itself cannot hold
+        raise FhirError(issue("HUB-JSON-007")) from None
     if not -400 < value.adjusted() < 300:  # noqa: PLR2004 - beyond any double
         raise FhirError(issue("HUB-JSON-007"))
     return value

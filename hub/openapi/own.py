@@ -37,6 +37,7 @@ _VISITED: dict[str, tuple[str, ...]] = {
     "/oauth/callback": ("state", "code", "iss", "error"),
 }
 _GOOD = {"/oauth/token": "Token"}
+_FORM_REFUSED = (400, 401, 408, 429)
 _PLAIN = {"/livez": (200,), "/readyz": (200, 503), "/metrics": (200,)}
 
 
@@ -86,7 +87,7 @@ def _form(path: str) -> dict[str, Any]:
 
 def _form_answers(path: str) -> dict[str, Any]:
     good = _answer(200, _GOOD.get(path, "Document"))
-    bad = {str(status): _answer(status, "OAuthError") for status in (400, 401)}
+    bad = {str(status): _answer(status, "OAuthError") for status in _FORM_REFUSED}
     return {"200": good, **bad}
 
 

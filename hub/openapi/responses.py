@@ -60,7 +60,7 @@ def refusals(interaction: str, *, has_query: bool) -> dict[str, Response]:
     """References to the errors that an interaction documents."""
     has_body = interaction in _BODY
     chosen = {400, 401, 403, 404, 406, 429, 500, 503}
-    chosen |= {413, 415} if has_body or has_query else set()
+    chosen |= {408, 413, 415} if has_body or has_query else set()
     chosen |= {422} if has_body else set()
     chosen |= {409, 507} if interaction in _WRITES else set()
     chosen |= {405, 410, 412, 428} if interaction in _CHANGES else set()

@@ -143,8 +143,9 @@ def _case(hub: Hub, actor: Actor, attempt: Attempt) -> Case | None:
     it. Whose person it was is found by the resource (audit.Criteria.attempts).
     """
     with hub.database.glance() as session:
-        visible = visible_to(actor)
-        if store.read(session, attempt.type, attempt.id, visible) is None:
+        key, visible = (attempt.type, attempt.id), visible_to(actor)
+        # The row alone: content whose key is missing is why this may be asked.
+        if store.read_row(session, store.CURRENT, key, visible) is None:
             return None
         found = cases.of_resource(session, attempt.type, attempt.id)
     return found[0] if found else None

@@ -169,7 +169,7 @@ def _reseal(session: Session, place: str) -> int:
     session.execute(delete(sealed_content).where(sealed_content.c.place == place))
     if not body:  # delivered or deleted since
         return 0
-    _put(session, spot, sealing.sealed(session, place, plain))
+    _put(session, spot, body, sealing.sealed(session, place, plain))
     return 1
 
 
@@ -178,7 +178,7 @@ def _seal_some(session: Session, places: Sequence[str]) -> Done:
     for place in places:
         spot, body = _found(session, place)
         if body and sealing.opened(session, place, body) == body:
-            _put(session, spot, sealing.sealed(session, place, body))
+            _put(session, spot, body, sealing.sealed(session, place, body))
             done += 1
     return Done(done, 0)
 
@@ -194,8 +194,15 @@ def _found(session: Session, place: str) -> tuple[_Spot, bytes]:
     return spots[0], b""
 
 
-def _put(session: Session, spot: _Spot, body: bytes) -> None:
-    session.execute(update(spot.table).where(spot.where).values({spot.column: body}))
+def _put(session: Session, spot: _Spot, before: bytes, after: bytes) -> None:
+    # A worker that has delivered a message erases its body without the writers' lock:
+    # what is gone meanwhile stays gone.
+    column = spot.table.c[spot.column]
+    session.execute(
+        update(spot.table)
+        .where(spot.where, column == before)
+        .values({spot.column: after})
+    )
 
 
 def _spots(place: str) -> list[_Spot]:

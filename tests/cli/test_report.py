@@ -86,3 +86,14 @@ def test_a_folder_that_cannot_be_written_is_named(tsunagi: Tsunagi, loaded: Data
     command = ("report", "monthly", "--month", MONTH, "--out", "file")
     assert "file" in tsunagi(*command).must(2).err
     assert queued(loaded) == 0
+
+
+def test_a_report_is_not_sealed_with_a_key_that_the_hub_does_not_have(
+    tsunagi: Tsunagi, loaded: Database, tmp_path: Path, monkeypatch
+):
+    """From another folder the command would make keys of its own: it does not."""
+    give_endpoint(loaded)
+    tsunagi("report", "monthly", "--month", MONTH).must()
+    Path("var/content-keys.json").unlink()
+    assert "HUB-KEY-002" in tsunagi("report", "monthly", "--month", MONTH).must(2).err
+    assert not Path("var/content-keys.json").exists()

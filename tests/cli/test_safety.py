@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,29 +206,31 @@ def test_a_superuser_is_warned_of(ready, empty_folder, database_url):
 
 
 @pytest.fixture(scope="module")
-def careless(tmp_path_factory) -> Iterator[str]:
+def careless() -> Iterator[str]:
     """A cluster with fsync and full_page_writes off."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not found or not os.environ.get("TSUNAGI_TEST_POSTGRES"):
         pytest.skip("PostgreSQL is not here")
-    folder, port = tmp_path_factory.mktemp("careless"), free_port()
+    # Not pytest's folder, into which no other user may look.
+    folder, port = tempfile.mkdtemp(), free_port()
     as_user: list[str] = []
     if os.getuid() == 0:
         shutil.chown(folder, "postgres")
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
         as_user = ["runuser", "-u", "postgres", "--"]
     run = [*as_user, str(found[-1] / "initdb"), "-N", "-D", f"{folder}/data"]
-    subprocess.run([*run, "-U", "hub", "-A", "trust"], check=True, capture_output=True)
+    made = [*run, "-U", "hub", "-A", "trust"]
+    subprocess.run(made, check=True, capture_output=True, cwd="/")
     ctl = [*as_user, str(found[-1] / "pg_ctl"), "-D", f"{folder}/data"]
     options = (
         f"-p {port} -c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1"
         " -c unix_socket_directories=''"
     )
     start = [*ctl, "-w", "-l", f"{folder}/log", "-o", options, "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, cwd="/")
     yield f"postgresql://hub@127.0.0.1:{port}/postgres"
-    subprocess.run([*ctl, "-m", "immediate", "stop"], check=True, capture_output=True)
+    stop = [*ctl, "-m", "immediate", "stop"]
+    subprocess.run(stop, check=True, capture_output=True, cwd="/")
+    shutil.rmtree(folder)
 
 
 def test_fsync_off_is_refused(monkeypatch, tsunagi, careless):

@@ -432,6 +432,7 @@ def test_X4_a_narrative_is_64_deep_at_most():
         (patient("<contained><Patient/><Patient/></contained>"), "HUB-XML-015", "Patient.contained[0]"),
         (patient("<contained><Nothing/></contained>"), "HUB-XML-007", "Patient.contained[0]"),
         (patient('<extension url="a:b"><valueDecimal value="1e999"/></extension>'), "HUB-XML-013", "Patient.extension[0].value.ofType(decimal)"),
+        (patient(f'<extension url="a:b"><valueDecimal value="1e{"9" * 40}"/></extension>'), "HUB-XML-013", "Patient.extension[0].value.ofType(decimal)"),
     ],
 )  # fmt: skip
 def test_X6_what_is_not_fhir_is_refused_at_its_place(raw, id, expression):

@@ -1,14 +1,16 @@
 """`make fuzz`: atheris over the parsers that meet outside bytes (targets.py).
 
 `python -m tests.fuzz.parsers [seconds for each] [targets …]`. Each runs in a process of
-its own, begins with its corpus and adds what reaches new code to it. A finding is left
-in the folder as `crash-…` and printed; the exit code is the number of targets that
-failed.
+its own and begins with its corpus, to which what reached new code is added. A finding
+is left in the folder as `crash-…` and printed; the exit code is the number of targets
+that failed.
 """
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -27,6 +29,7 @@ _MODULES = [
     "jsonpatch",
     "jsonpointer",
 ]
+_KEPT = 60  # inputs of a target
 _SUMMARY = re.compile(rb"Done (\d+) runs in (\d+) second")
 
 
@@ -34,27 +37,47 @@ def main(seconds: int, names: list[str]) -> int:
     """Every target for so many seconds; how many found something."""
     found = 0
     for name in names:
-        folder = CORPUS / name
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.parsers", "--one", name, str(seconds)],
-            capture_output=True,
-            check=False,
-        )
-        told = _SUMMARY.search(done.stderr)
-        runs = told[1].decode() if told else "?"
-        is_bad = done.returncode != 0
-        found += is_bad
+        with tempfile.TemporaryDirectory() as made:
+            told, is_bad = _run(name, made, seconds)
+            kept = _keep(CORPUS / name, Path(made))
+        runs = _SUMMARY.search(told)
         word = "FOUND" if is_bad else "clean"
-        sys.stdout.write(f"{name}: {word}, {runs} inputs in {seconds} s\n")
+        counted = runs[1].decode() if runs else "?"
+        _say(f"{name}: {word}, {counted} inputs in {seconds} s, {kept} kept")
         if is_bad:
-            sys.stdout.write(done.stderr.decode("utf-8", "replace")[-4000:])
-        sys.stdout.flush()
+            found += 1
+            _say(told.decode("utf-8", "replace")[-4000:])
     return found
 
 
-def run_one(name: str, seconds: int) -> None:
-    """Fuzz one target in this process; does not return."""
+def _keep(corpus: Path, made: Path) -> int:
+    """Add what reached new code, the shortest first, up to a number that is replayed
+    in every run of the tests; how many there are now."""
+    there = {path.name for path in corpus.iterdir()}
+    for path in sorted(made.iterdir(), key=lambda path: path.stat().st_size):
+        if len(there) < _KEPT and path.name not in there:
+            shutil.copyfile(path, corpus / path.name)
+            there.add(path.name)
+    return len(there)
+
+
+def _run(name: str, made: str, seconds: int) -> tuple[bytes, bool]:
+    """A process for a target: libFuzzer ends its process. What it said, if it failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.parsers", "--one", name, made, str(seconds)],
+        capture_output=True,
+        check=False,
+    )
+    return done.stderr, done.returncode != 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def one(name: str, made: str, seconds: str) -> None:
+    """Fuzz a target in this process, new inputs into `made`; never returns."""
     import atheris
     import structlog
 
@@ -63,11 +86,12 @@ def run_one(name: str, seconds: int) -> None:
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
     target(b"")  # what is made once is no part of the first input
-    folder = CORPUS / name
     atheris.Setup(
         [
             sys.argv[0],
-            str(folder),
+            # libFuzzer replaces files of its first folder by shorter ones.
+            made,
+            str(CORPUS / name),
             f"-max_total_time={seconds}",
             f"-max_len={_LONGEST}",
             f"-timeout={_SLOW}",
@@ -81,7 +105,7 @@ def run_one(name: str, seconds: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        run_one(sys.argv[2], int(sys.argv[3]))
+        one(*sys.argv[2:])
     given = sys.argv[1:]
     length = int(given[0]) if given else 300
     sys.exit(main(length, given[1:] or sorted(p.name for p in CORPUS.iterdir())))

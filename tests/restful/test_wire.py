@@ -36,6 +36,8 @@ BAD = {
     "J4 NaN": ("HUB-JSON-007", _with('"x":NaN')),
     "J4 Infinity": ("HUB-JSON-007", _with('"x":-Infinity')),
     "J4 1e999": ("HUB-JSON-007", _with('"x":1e999')),
+    "J4 huge exponent": ("HUB-JSON-007", _with('"x":6e' + "9" * 40)),
+    "J4 tiny exponent": ("HUB-JSON-007", _with('"x":-0.0e-' + "9" * 40)),
     "J5 depth": ("HUB-JSON-006", b'{"x":' * 65 + b"1" + b"}" * 65),
     "J5 depth of lists": ("HUB-JSON-006", b"[" * 5000 + b"]" * 5000),
     "J7 5000 digits": ("HUB-JSON-007", _with('"x":' + "9" * 5000)),

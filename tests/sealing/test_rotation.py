@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from hub.delivery import outbox
+from hub.delivery.tables import outbox as message
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError
+from hub.running import rotate as rotation
 from hub.running.rotate import rotate, uses
 from hub.sealing.body import key_id
 from hub.sealing.keys import FILE_NAME, ContentKeys, add, create, drop, load
@@ -192,6 +195,44 @@ def test_a_row_that_does_not_open_is_counted_and_left(hub, source, tmp_path):
     assert sum(one.sealed for one in done) == 2
     assert sum(one.refused for one in done) == 1
     assert tsunagi(hub, "keys", "rotate", folder=tmp_path).returncode == 1
+
+
+def test_K5_a_message_that_left_meanwhile_does_not_come_back(hub, monkeypatch):
+    """The worker erases a body without waiting for the rotation."""
+    with hub.database.transaction() as session:
+        id = outbox.add(
+            session, kind="retraction", case="", subject="Task/t", organisation="o",
+            body=b'{"resourceType":"Binary","data":"AAAA"}', grant_id=None, at=dates.now(),
+        )  # fmt: skip
+    add(hub.settings.state / FILE_NAME)
+    found = rotation._found
+
+    def found_and_then_delivered(session, place):
+        spot_and_body = found(session, place)
+        session.execute(update(message).where(message.c.id == id).values(body=None))
+        return spot_and_body
+
+    monkeypatch.setattr(rotation, "_found", found_and_then_delivered)
+    list(rotate(hub.database, ContentKeys(hub.settings.state / FILE_NAME)))
+    with hub.database.transaction(write=False) as session:
+        query = select(message.c.body).where(message.c.id == id)
+        assert session.execute(query).scalar_one() is None
+
+
+def test_a_message_with_content_is_sealed_until_it_leaves(hub):
+    content = secret()
+    body = b'{"resourceType":"Binary","data":"%s"}' % base64.b64encode(content)
+    with hub.database.transaction() as session:
+        id = outbox.add(
+            session, kind="retraction", case="", subject="Task/t", organisation="o",
+            body=body, grant_id=None, at=dates.now(),
+        )  # fmt: skip
+    assert not holds(hub, content)
+    with hub.database.transaction(write=False) as session:
+        row = session.execute(select(message).where(message.c.id == id)).one()
+    envelope = outbox.envelope_of(row)
+    assert envelope.body != body
+    assert outbox.content(hub.database, envelope) == body
 
 
 def test_a_key_that_is_needed_is_not_dropped(hub, tmp_path):

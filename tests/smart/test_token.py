@@ -204,6 +204,15 @@ def test_T8_times_within_the_skew_are_accepted(hub, claims):
     assert hub.token(form).status_code == 200
 
 
+def test_T8_a_number_that_nothing_can_hold_is_refused(hub):
+    """Found by fuzzing: an exponent beyond Decimal was a 500."""
+    form = hub.form(hub.register().client_id)
+    head, _, sign = form["client_assertion"].split(".")
+    claims = b'{"sub":"a","exp":1e%s}' % (b"9" * 30)
+    body = base64.urlsafe_b64encode(claims).rstrip(b"=").decode()
+    assert refused(hub.token({**form, "client_assertion": f"{head}.{body}.{sign}"}))
+
+
 def relative(claims):
     """Whole numbers count from now; everything else is sent as it is."""
     moment = int(time.time())
