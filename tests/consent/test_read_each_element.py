@@ -5,6 +5,7 @@ turned round in the reader changes one of these facts.
 """
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_bound_that_cannot_be_read_never_begins_or_is_long_over():
         found = facts(provision={"period": {"start": odd, "end": odd}})
         assert found.starts == datetime(9999, 1, 1, tzinfo=UTC)
         assert found.ends == datetime(1, 1, 2, tzinfo=UTC)
-    absent = {"_start": {"extension": []}, "_end": {"extension": []}}
+    absent: dict[str, Any] = {"_start": {"extension": []}, "_end": {"extension": []}}
     found = facts(provision={"period": absent})
     assert found.starts == datetime(9999, 1, 1, tzinfo=UTC)
     assert found.ends == datetime(1, 1, 2, tzinfo=UTC)
@@ -123,7 +124,7 @@ def test_another_use_in_scope_or_category_is_not_for_support(other):
 
 @pytest.mark.parametrize("kind", ["permit", None, "perhaps"])
 def test_G10_a_permit_under_a_policy_of_dissent_contradicts_itself(kind):
-    over = {"_type": {}} if kind is None else {}
+    over: dict[str, Any] = {"_type": {}} if kind is None else {}
     provision = {"type": kind, **over}
     assert facts(provision=provision, policyRule=coded("OPTOUT")).effect == "unknown"
     if kind == "permit":
