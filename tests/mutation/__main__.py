@@ -60,7 +60,7 @@ def _copy(folder: Path, group: str) -> None:
         f"{settings}\n[tool.mutmut]\n"
         f'source_paths = ["hub"]\nonly_mutate = ["hub/{group}/*"]\n'
         'also_copy = ["mappings", "connectors", "profiles"]\n'
-        'pytest_add_cli_args = ["-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider"]\n'
+        'pytest_add_cli_args = ["-n", "0", "-p", "no:randomly"]\n'
         f"pytest_add_cli_args_test_selection = [{tests}]\n"
         "use_setproctitle = false\nuse_git_change_detection = false\n",
         encoding="utf-8",
