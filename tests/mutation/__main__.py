@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # What decides, and the tests whose business it is, quickest first.
 GROUPS = {
     "consent": ["tests/consent"],
-    "disclosure": ["tests/disclosure", "tests/referrals/test_gates.py"],
+    "disclosure": ["tests/disclosure"],
     "smart": ["tests/smart"],
 }
 _PARTS = ("hub", "mappings", "connectors", "profiles", "tests")
