@@ -89,8 +89,9 @@ swagger: install  ## Swagger UIのファイルを入れ直す / take the files o
 		cp $$made/package/$$name hub/openapi/swagger/; done; \
 	rm -r $$made
 
-fuzz: install  ## 10分のファズテスト / ten minutes of schemathesis, two organisations as peers (ARGS="seconds seed")
-	@$(BIN)/python -m tests.fuzz $(ARGS)
+fuzz: install  ## ファズテスト / ten minutes of schemathesis, then atheris, five for each parser (ARGS="seconds seed")
+	@nice $(BIN)/python -m tests.fuzz $(ARGS)
+	@nice $(BIN)/python -m tests.fuzz.parsers $(firstword $(ARGS))
 
 twin: install  ## 二つの世界の比較、200シード / twin worlds, 200 seeds (ARGS="seeds rounds first database")
 	@tests/with-postgres $(BIN)/python -m tests.oracles $(ARGS)

@@ -11,25 +11,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub import audit
+from hub import audit, sealing
+from hub.allowance import Allowance
 from hub.database import Database
 from hub.delivery.fetch import Fetcher
 from hub.fhir.outcome import issue
+from hub.guarded import Guarded
 from hub.metrics import Metrics
 from hub.migrations import is_current
 from hub.openapi.routes import routes as openapi_routes
 from hub.packages import Packages
 from hub.programmes.load import load
+from hub.proxied import Proxied, proxy_secret
 from hub.referrals.knowledge import Knowledge
 from hub.restful import answers
-from hub.restful.allowance import Allowance
 from hub.restful.call import read_call
 from hub.restful.formats import rendered
 from hub.restful.hub import Hub
 from hub.restful.routes import FhirRoute
 from hub.restful.routes import routes as fhir_routes
 from hub.restful.served import searchable
-from hub.settings import Settings
+from hub.sealing.body import is_readable
+from hub.sealing.keys import content_keys
+from hub.settings import NOWHERE, Settings
 from hub.smart.routes import routes as oauth_routes
 from hub.smart.signing import signing_keys
 from hub.subscriptions import secrets
@@ -67,8 +71,12 @@ def create_app(
     measured = Metrics(database)
     # With `--dev` a person reads the log: only what went wrong.
     tells = not settings.dev
+    app.add_middleware(Guarded, settings=settings)
+    if secret := proxy_secret(settings):
+        app.add_middleware(Proxied, secret=secret)
     app.add_middleware(Traffic, requests=measured.requests, tells=tells)
-    app.router.routes.extend(oauth_routes(settings, database, fetcher, keys))
+    provider = make_provider_fetcher(settings)
+    app.router.routes.extend(oauth_routes(settings, database, fetcher, keys, provider))
     app.router.routes.extend(_own_routes(database, measured))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
@@ -104,6 +112,7 @@ def make_hub(
 ) -> Hub:
     """The hub's parts without its routes: for the app and for the command line."""
     audit.observe(database, settings.organization, settings.base_url)
+    sealing.keep(database, content_keys(settings))
     keys = signing_keys(settings)
     key = keys[0].as_pem(private=True)
     knowledge = know(settings)
@@ -146,9 +155,16 @@ def make_fetcher(settings: Settings) -> Fetcher:
     )
 
 
+def make_provider_fetcher(settings: Settings) -> Fetcher:
+    """The guarded client for the OpenID provider: its host is allowed by naming it."""
+    issuer = settings.oidc_issuer.partition("://")[2].partition("/")[0]
+    return Fetcher(dev=settings.dev, allowed_hosts=(*_allowed_hosts(settings), issuer))
+
+
 def _allowed_hosts(settings: Settings) -> tuple[str, ...]:
     hosts = settings.delivery_allowed_hosts.split(",")
-    return tuple(host.strip() for host in hosts if host.strip())
+    found = tuple(host.strip() for host in hosts if host.strip())
+    return () if found == (NOWHERE,) else found
 
 
 def _own_routes(database: Database, measured: Metrics) -> list[Route]:
@@ -160,11 +176,11 @@ def _own_routes(database: Database, measured: Metrics) -> list[Route]:
             if not is_current(database):
                 return Response("not migrated\n", 503, media_type="text/plain")
             with database.transaction(write=False) as session:
-                session.exec_driver_sql("SELECT 1")
-            has_room = database.has_room()
+                is_open = is_readable(session)
+            is_ready = is_open and database.has_room()
         except Exception:  # noqa: BLE001 - whatever it is, we are not ready
-            has_room = False
-        if not has_room:
+            is_ready = False
+        if not is_ready:
             return Response("not ready\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 

@@ -6,6 +6,8 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+NOWHERE = "none"  # as `delivery_allowed_hosts`: nobody is delivered to
+_TOKENS = 5.0  # a second: a token lives five minutes
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -30,13 +32,21 @@ class Settings(BaseSettings):
     page_size: int = Field(default=50, gt=0)
     max_page_size: int = Field(default=1000, gt=0)
     request_seconds: float = Field(default=30.0, gt=0)
+    body_seconds: float = Field(default=60.0, gt=0)
     rate_per_second: float = Field(default=0.0, ge=0)
     rate_burst: int = Field(default=200, gt=0)
     token_seconds: int = Field(default=300, gt=0, le=300)
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_key: Path | None = None
     delivery_timeout: float = Field(default=20.0, gt=0)
     delivery_allowed_hosts: str = ""
     checkpoints: Path | None = None
     audit_key: Path | None = None
+    content_keys: Path | None = None
+    proxy_secret: Path | None = None
+    token_rate_per_second: float | None = Field(default=None, ge=0)
+    token_burst: int = Field(default=100, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,8 +81,25 @@ class Settings(BaseSettings):
         return self.dev if self.drafts is None else self.drafts
 
     @property
+    def token_rate(self) -> float:
+        """Tokens, or refusals, a second: unlimited with `--dev` unless set."""
+        if self.token_rate_per_second is not None:
+            return self.token_rate_per_second
+        return 0.0 if self.dev else _TOKENS
+
+    @property
     def fhir_base(self) -> str:
         return f"{self.base_url.rstrip('/')}/fhir/R4"
+
+    @property
+    def has_login(self) -> bool:
+        """Persons can log in: an OpenID provider is named."""
+        return bool(self.oidc_issuer)
+
+    @property
+    def callback_url(self) -> str:
+        """Where the OpenID provider sends the browser back."""
+        return f"{self.base_url.rstrip('/')}/oauth/callback"
 
     @property
     def token_url(self) -> str:

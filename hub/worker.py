@@ -27,6 +27,7 @@ from hub.delivery.connector import Connector, DeliveryError, Destination, Messag
 from hub.delivery.outbox import LEASE, Envelope, Settled
 from hub.faults import retried
 from hub.fhir.dates import now
+from hub.fhir.outcome import FhirError
 
 _POLL = 1.0  # seconds between looks when nobody wakes the worker
 _RECOVERY = timedelta(seconds=1)  # between looks for leases that ran out
@@ -269,16 +270,8 @@ class Worker:
         connector = self._connectors.get(self._connector_for(destination))
         if connector is None:
             return DeliveryError("no-connector", retry=True)
-        message = Message(
-            id=envelope.id,
-            kind=envelope.kind,
-            destination=destination,
-            body=envelope.body or b"",
-            content_type=envelope.content_type,
-            correlation_id=envelope.correlation_id,
-        )
         try:
-            connector.send(message)
+            connector.send(self._message(envelope, destination))
         except DeliveryError as error:
             return error
         except Exception as error:  # noqa: BLE001 - its text may hold the message
@@ -286,6 +279,21 @@ class Worker:
             log.error("connector-failed", message=envelope.id, error=name)  # noqa: TRY400
             return DeliveryError("connector-error", retry=True)
         return None
+
+    def _message(self, envelope: Envelope, destination: Destination) -> Message:
+        try:
+            body = outbox.content(self._database, envelope)
+        except FhirError as error:
+            # Its key is missing: the message waits for the operator.
+            raise DeliveryError("content-key", retry=True) from error
+        return Message(
+            id=envelope.id,
+            kind=envelope.kind,
+            destination=destination,
+            body=body,
+            content_type=envelope.content_type,
+            correlation_id=envelope.correlation_id,
+        )
 
     def _settle(
         self, envelope: Envelope, destination: Destination, error: DeliveryError | None

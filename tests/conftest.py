@@ -18,6 +18,9 @@ from sqlalchemy.engine import make_url
 
 from hub.database import Database
 from hub.migrations import upgrade
+from hub.sealing import keep
+from hub.sealing.keys import content_keys
+from hub.settings import Settings
 
 POSTGRES = os.environ.get("TSUNAGI_TEST_POSTGRES")
 BACKENDS = ["sqlite", *(["postgresql"] if POSTGRES else [])]
@@ -86,8 +89,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database_url: str, tmp_path: Path) -> Iterator[Database]:
     made = Database(database_url)
+    keep(made, content_keys(Settings(dev=True, state=tmp_path / "state")))
     yield made
     made.close()
 

@@ -38,12 +38,13 @@ class Caller:
     token: str
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        is_admin = path.startswith("/admin")
         headers = {
             "Authorization": f"Bearer {self.token}",
-            "Content-Type": FHIR_JSON,
+            "Content-Type": "application/json" if is_admin else FHIR_JSON,
             **kwargs.pop("headers", {}),
         }
-        url = path if path.startswith("/intake") else f"/fhir/R4{path}"
+        url = path if is_admin or path.startswith("/intake") else f"/fhir/R4{path}"
         return self.http.request(method, url, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:

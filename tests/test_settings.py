@@ -12,7 +12,10 @@ from hub.settings import Settings
 README = Path(__file__).resolve().parent.parent / "README.md"
 ROW = re.compile(r"^\| `TSUNAGI_([A-Z_]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 # Defaults that depend on another setting, or on where the hub is installed.
-TOLD_IN_WORDS = {"SIGNING_KEY", "AUDIT_KEY", "CHECKPOINTS", "DRAFTS", "PROFILES"}
+TOLD_IN_WORDS = {
+    "SIGNING_KEY", "AUDIT_KEY", "CONTENT_KEYS", "CHECKPOINTS", "DRAFTS", "PROFILES",
+    "TOKEN_RATE_PER_SECOND",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,18 @@
 anchors the chain outside the database, verify.py tells whether anybody touched it.
 """
 
-from hub.audit.search import Entry, count, find, read
+from hub.audit.search import ALL, Criteria, Entry, OwnRows, count, find, read
 from hub.audit.write import observe, record, refuse
 
-__all__ = ["Entry", "count", "find", "observe", "read", "record", "refuse"]
+__all__ = [
+    "ALL",
+    "Criteria",
+    "Entry",
+    "OwnRows",
+    "count",
+    "find",
+    "observe",
+    "read",
+    "record",
+    "refuse",
+]

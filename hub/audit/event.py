@@ -14,22 +14,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from hub.audit.kinds import BALP, DCM, KINDS, ORGANISATION_ROLE, SOURCE, Kind
 from hub.fhir.canonical import CASE_ID, LEGAL_BASIS, MESSAGE_ID, ROOT, code_system
 from hub.fhir.dates import instant
 
-_BALP = "https://profiles.ihe.net/ITI/BALP"
-_DCM = "http://dicom.nema.org/resources/ontology/DCM"
-_INTERACTION = "http://hl7.org/fhir/restful-interaction"
-_REST = {
-    "system": "http://terminology.hl7.org/CodeSystem/audit-event-type",
-    "code": "rest",
-}
 _ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
-_DISCLOSE = {
-    "system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
-    "code": "disclose",
-}
 _ABSENT = {
     "extension": [
         {
@@ -39,13 +29,7 @@ _ABSENT = {
     ]
 }
 _REQUEST_ID_EXTENSION = f"{ROOT}/StructureDefinition/request-id"
-_CLIENT_ID = f"{ROOT}/sid/client"
-
-ORGANISATION_ROLE = "PROV"
-SOURCE = "110153"
-DESTINATION = "110152"
-EXPORT = "110106"
-IMPORT = "110107"
+CLIENT_ID = f"{ROOT}/sid/client"
 
 
 class Observer(NamedTuple):
@@ -58,24 +42,14 @@ class Observer(NamedTuple):
 class Peer(NamedTuple):
     """The other side: an OAuth client, its organisation, its network address.
 
-    For a delivery `organisation` is the recipient and `address` its endpoint.
+    For a delivery `organisation` is the recipient and `address` its endpoint. `person`
+    is the Practitioner(Role) who logged in, as a reference.
     """
 
     client_id: str = ""
     organisation: str = ""
     address: str = ""
-
-
-class Kind(NamedTuple):
-    """How one interaction is shown: BALP's type, subtype, action and agent roles."""
-
-    type: dict[str, str]
-    subtype: dict[str, str]
-    action: str
-    client: str
-    server: str
-    profile: str = ""
-    shape: str = "rest"
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,74 +68,11 @@ class Facts:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
-def _rest(
-    code: str,
-    action: str,
-    client: str = SOURCE,
-    server: str = DESTINATION,
-    profile: str = "",
-) -> Kind:
-    subtype = {"system": _INTERACTION, "code": code}
-    return Kind(_REST, subtype, action, client, server, profile)
-
-
-def _dcm(code: str) -> dict[str, str]:
-    return {"system": _DCM, "code": code}
-
-
-_CONSENT = Kind(
-    _dcm("110113"),
-    {"system": f"{_BALP}/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"},
-    "E",
-    "110150",
-    "authserver",
-    "AuthZconsent",
-    "consent",
-)
-
-KINDS: dict[str, Kind] = {
-    "create": _rest("create", "C", profile="Create"),
-    "read": _rest("read", "R", DESTINATION, SOURCE, "Read"),
-    "vread": _rest("vread", "R", DESTINATION, SOURCE, "Read"),
-    "update": _rest("update", "U", profile="Update"),
-    "patch": _rest("patch", "U", profile="Update"),
-    "delete": _rest("delete", "D", "110150", "custodian", "Delete"),
-    # In BALP the query flows from the client, although the data flows to it.
-    "search-type": _rest("search-type", "E", profile="Query"),
-    "search-system": _rest("search-system", "E", profile="Query"),
-    "history-instance": _rest("history-instance", "R", DESTINATION, SOURCE),
-    "history-type": _rest("history-type", "R", DESTINATION, SOURCE),
-    "history-system": _rest("history-system", "R", DESTINATION, SOURCE),
-    "operation": _rest("operation", "E"),
-    "transaction": _rest("transaction", "E"),
-    "batch": _rest("batch", "E"),
-    "consent-permit": _CONSENT,
-    "consent-deny": _CONSENT,
-    "disclose": Kind(
-        _dcm(EXPORT),
-        _DISCLOSE,
-        "R",
-        DESTINATION,
-        SOURCE,
-        "PrivacyDisclosure.Source",
-        "disclosure",
-    ),
-    "receive": Kind(
-        _dcm(IMPORT),
-        _DISCLOSE,
-        "C",
-        SOURCE,
-        DESTINATION,
-        "PrivacyDisclosure.Recipient",
-        "disclosure",
-    ),
-    "login": Kind(_dcm("110114"), _dcm("110122"), "E", "110150", "authserver"),
-}
-
 _ROLE_SYSTEMS = {
     "custodian": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
     "authserver": "http://terminology.hl7.org/CodeSystem/extra-security-role-type",
     ORGANISATION_ROLE: "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
+    "AGNT": "http://terminology.hl7.org/CodeSystem/v3-RoleClass",
     "IRCP": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
 }
 
@@ -255,13 +166,22 @@ _PERSON = {"system": _ENTITY, "code": "1"}
 _SYSTEM_OBJECT = {"system": _ENTITY, "code": "2"}
 _PATIENT = {"system": _ROLE, "code": "1"}
 _DOMAIN_RESOURCE = {"system": _ROLE, "code": "4"}
+_SECURITY_USER = {"system": _ROLE, "code": "11"}
 _QUERY = {"system": _ROLE, "code": "24"}
-_REQUEST = {"system": f"{_BALP}/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
+_REQUEST = {"system": f"{BALP}/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
 _CORRELATION = {"system": code_system("audit-entity"), "code": "x-correlation-id"}
 
 
 def _data(kind: Kind, target: str) -> dict[str, Any]:
-    what = {"reference": target}
+    what: dict[str, Any] = {"reference": target}
+    if kind.shape == "account":
+        of, _, value = target.partition("|")
+        identifier = {
+            "system": f"{ROOT}/sid/{of}",
+            **({"value": value} if value else {}),
+        }
+        what = {"identifier": identifier}
+        return {"what": what, "type": _SYSTEM_OBJECT, "role": _SECURITY_USER}
     if kind.shape == "consent":
         type_ = target.partition("/")[0]
         system = "http://hl7.org/fhir/resource-types"
@@ -275,7 +195,7 @@ def _head(interaction: str, profile: str, observer: Observer, peer: Peer) -> byt
     kind = KINDS[interaction]
     head: dict[str, Any] = {}
     if profile:
-        url = f"{_BALP}/StructureDefinition/IHE.BasicAudit.{profile}"
+        url = f"{BALP}/StructureDefinition/IHE.BasicAudit.{profile}"
         head["meta"] = {"profile": [url]}
     head["type"] = kind.type
     head["subtype"] = [kind.subtype]
@@ -295,7 +215,7 @@ def _agent(
     network: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     agent: dict[str, Any] = {
-        "type": {"coding": [{"system": _ROLE_SYSTEMS.get(code, _DCM), "code": code}]},
+        "type": {"coding": [{"system": _ROLE_SYSTEMS.get(code, DCM), "code": code}]},
         "who": who,
         "requestor": requestor,
     }
@@ -315,7 +235,7 @@ def _network(address: str) -> dict[str, Any]:
 def _client(peer: Peer) -> dict[str, Any]:
     if not peer.client_id:
         return {"display": "unauthenticated"}
-    return {"identifier": {"system": _CLIENT_ID, "value": peer.client_id}}
+    return {"identifier": {"system": CLIENT_ID, "value": peer.client_id}}
 
 
 def _organisation(id_: str) -> dict[str, Any]:
@@ -330,6 +250,11 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
     ]
     if peer.organisation:
         agents.append(_agent(ORGANISATION_ROLE, _organisation(peer.organisation)))
+    if peer.person:
+        # BALP, UserAgentTypes: who receives, or on whose behalf something is written.
+        code = "AGNT" if kind.action in "CUD" else "IRCP"
+        agents.append(_agent(code, {"reference": peer.person}, requestor=True))
+        agents[0]["requestor"] = False
     server = _organisation(observer.organisation)
     network = None if kind.server == "authserver" else _network(observer.address)
     agents.append(_agent(kind.server, server, network=network))
@@ -338,7 +263,7 @@ def _rest_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, A
 
 def _consent_agents(kind: Kind, observer: Observer, peer: Peer) -> list[dict[str, Any]]:
     client, *rest = _rest_agents(kind, observer, peer)
-    if not peer.organisation:
+    if not peer.organisation or peer.person:
         return [client, *rest]
     # AuthZconsent wants one user; a backend token has none (security.md §12).
     user = _agent("IRCP", _organisation(peer.organisation), requestor=True)
@@ -365,6 +290,7 @@ def _disclosure_agents(
 
 _AGENTS = {
     "rest": _rest_agents,
+    "account": _rest_agents,
     "consent": _consent_agents,
     "disclosure": _disclosure_agents,
 }

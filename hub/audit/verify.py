@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import exists, func, select, text
 
 from hub.audit.checkpoint import Checkpoint, is_signed, lines, parse
-from hub.audit.event import DESTINATION, EXPORT, IMPORT, ORGANISATION_ROLE, SOURCE
+from hub.audit.columns import SEARCHED, columns
 from hub.audit.seal import Head, as_bytes, link, read_head
 from hub.audit.tables import audit_event, audit_seal
 from hub.database import Database
@@ -167,7 +167,7 @@ class _Walk:
 
     def _check_columns(self, row: Any, body: bytes) -> None:
         try:
-            expected = _columns(body)
+            expected = columns(orjson.loads(body))
         except (ValueError, LookupError, TypeError, AttributeError):
             # Only behind a gap, where no hash vouches for the body.
             self._add("HUB-AUD-001", seq=row.seal)
@@ -194,34 +194,6 @@ def _is_recorded(micros: object, body: bytes) -> bool:
     return f'"recorded":"{moment}"'.encode() in body
 
 
-def _columns(body: bytes) -> dict[str, Any]:
-    """What the search columns must say, taken from the sealed body alone."""
-    event: dict[str, Any] = orjson.loads(body)
-    patients = (
-        entity["what"]["reference"]
-        for entity in event.get("entity", ())
-        if entity.get("role", {}).get("code") == "1"
-    )
-    return {
-        "id": event["id"],
-        "patient": next(patients, None),
-        "organisation": _organisation(event),
-        "action": event["action"],
-    }
-
-
-def _organisation(event: dict[str, Any]) -> str | None:
-    peer = {EXPORT: DESTINATION, IMPORT: SOURCE}.get(
-        event["type"]["code"], ORGANISATION_ROLE
-    )
-    references = (
-        agent["who"]["reference"]
-        for agent in event["agent"]
-        if agent["type"]["coding"][0]["code"] == peer
-    )
-    return next((r.rpartition("/")[2] for r in references), None)
-
-
 def _walk(database: Database, walk: _Walk) -> Head:
     """Take every seal through `walk`, in order; the head as of the last page."""
     after = 0
@@ -242,9 +214,7 @@ def _page(database: Database, after: int) -> tuple[Head, list[Any]]:
             audit_seal.c.hash,
             event.id,
             event.recorded,
-            event.patient,
-            event.organisation,
-            event.action,
+            *(event[name] for name in SEARCHED),
             event.body,
             event.seq,
         )

@@ -16,6 +16,7 @@ from hub.cli import (
     directory,
     intake,
     keys,
+    person,
     reconcile,
     report,
     serve,
@@ -29,7 +30,15 @@ _CODES = (
 )
 
 # Broken programmes, unsafe start, the hub's signing key: the operator's to mend.
-_SETTINGS = ("HUB-PROG-01", *(f"HUB-AUTH-02{n}" for n in "23456"))
+_SETTINGS = (
+    "HUB-PROG-01",
+    *(f"HUB-AUTH-02{n}" for n in "23456"),
+    *(f"HUB-AUTH-03{n}" for n in "78"),
+    *(f"HUB-KEY-00{n}" for n in "234789"),
+    *(f"HUB-KEY-01{n}" for n in "012"),
+    "HUB-REST-110",
+    "HUB-REST-111",
+)
 
 app = typer.Typer(
     name="tsunagi",
@@ -43,12 +52,13 @@ app.command("serve")(serve.serve)
 app.command("work")(serve.work)
 app.command("demo")(serve.demo)
 app.command("migrate")(serve.migrate)
-app.command("keys")(keys.make)
 app.command("reconcile")(reconcile.reconcile)
 app.command("intake")(intake.intake)
 client.app.command("key")(by_hand.key)
 client.app.command("token")(by_hand.token)
+app.add_typer(keys.app, name="keys")
 app.add_typer(client.app, name="client")
+app.add_typer(person.app, name="person")
 app.add_typer(directory.app, name="directory")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")

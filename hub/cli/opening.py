@@ -61,6 +61,7 @@ def opened(settings: Settings, seconds: float | None = None) -> Iterator[Databas
                 "データベースが未準備です。tsunagi migrate を実行してください。",
                 "The database is not ready: run `tsunagi migrate` first.",
             )
+        _open_content(settings, database)
         yield database
 
 
@@ -76,39 +77,19 @@ def require_not_newer(database: Database) -> None:
         )
 
 
-def require_ready(settings: Settings) -> None:
-    """Refuse to start with an unsafe base URL or without the hub's own keys.
-
-    With `--dev` missing keys are made.
-    """
-    from hub.audit.checkpoint import load_key
-    from hub.running.parts import audit_key_path
-    from hub.smart.routes import require_safe
-    from hub.smart.signing import signing_keys
-
-    require_safe(settings)
-    signing_keys(settings)
-    path = audit_key_path(settings)
-    if not settings.dev and not path.is_file():
-        refuse(
-            f"監査ログの署名鍵 {path} がありません。tsunagi keys で作るか、"
-            "TSUNAGI_AUDIT_KEY に場所を指定してください。",
-            f"The audit signing key {path} is missing: make it with `tsunagi keys`,"
-            " or name its place in TSUNAGI_AUDIT_KEY.",
-        )
-    try:
-        load_key(path, create=settings.dev)
-    except (ValueError, TypeError):
-        refuse(
-            f"{path} は Ed25519 の秘密鍵（PEM、パスワードなし）ではありません。",
-            f"{path} is not an Ed25519 private key (PEM, without a password).",
-        )
-
-
 def refuse(japanese: str, english: str) -> NoReturn:
     """Say what is wrong with usage or settings and exit 2."""
     print_problem(japanese, english)
     raise typer.Exit(2)
+
+
+def _open_content(settings: Settings, database: Database) -> None:
+    """What a command reads may be sealed; one that reads no content needs no key."""
+    from hub import sealing
+    from hub.sealing.keys import ContentKeys, path_of
+
+    if path_of(settings).exists():
+        sealing.keep(database, ContentKeys(path_of(settings)))
 
 
 def _require_answer(database: Database) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.opening import local_settings, opened, require_ready
+from hub.cli.opening import local_settings, opened
 from hub.cli.said import out, print_problem
 
 
@@ -23,6 +23,7 @@ def reconcile(
     from hub.fhir import dates
     from hub.running.parts import checkpoints_path, make_checkpoints
     from hub.running.prepare import operator
+    from hub.running.safety import require_ready
 
     settings = local_settings()
     require_ready(settings)

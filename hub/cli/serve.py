@@ -19,9 +19,8 @@ from hub.cli.opening import (
     read_settings,
     refuse,
     require_not_newer,
-    require_ready,
 )
-from hub.cli.said import out, print_problem
+from hub.cli.said import out, print_issues, print_problem
 from hub.database import Database
 from hub.settings import Settings
 
@@ -62,11 +61,13 @@ def serve(
     # garbage meanwhile finds none and takes a fifth of the time to the first answer.
     gc.disable()
     from hub.logs import set_up
+    from hub.running.safety import require_destinations, require_ready
 
     with _leaving_on_signals(), _listening(host, port) as listener:
         settings = read_settings(dev=dev, port=listener.getsockname()[1])
         set_up(dev=settings.dev)
         require_ready(settings)
+        require_destinations(settings)
         if settings.dev:
             from hub.running.prepare import prepare
 
@@ -74,7 +75,7 @@ def serve(
                 require_not_newer(database)
             prepare(settings)
         with opened(settings, settings.request_seconds) as database:
-            require_durable(settings, database)
+            _require_safe(settings, database)
             _serve(settings, database, listener)
 
 
@@ -96,12 +97,6 @@ def _serve(settings: Settings, database: Database, listener: socket.socket) -> N
     with ExitStack() as stack:
         checkpoints = stack.enter_context(sealing(settings, database))
         wake = _nothing
-        if not settings.dev and not settings.delivery_allowed_hosts:
-            print_problem(
-                "TSUNAGI_DELIVERY_ALLOWED_HOSTS が空なので、どこへも届けません。"
-                "届ける相手のホストを書いてください。",
-                "No host may be delivered to: messages wait until it is set.",
-            )
         if settings.worker:
             worker = make_worker(settings, database)
             stack.enter_context(delivering(worker))
@@ -118,12 +113,16 @@ def _answer(settings: Settings, app: Any, listener: socket.socket) -> None:
     """Answer requests until a signal comes."""
     import uvicorn
 
+    from hub.running.protocol import Impatient
+
     config = uvicorn.Config(
         app,
+        http=Impatient,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody could send them: hub/proxied.py
         date_header=True,
         timeout_graceful_shutdown=10,
     )
@@ -137,14 +136,16 @@ def work(dev: Dev = False) -> None:
     """配送だけを動かす / Run the worker alone, beside API processes."""
     from hub.logs import set_up
     from hub.running.parts import make_worker, sealing
+    from hub.running.safety import require_destinations, require_ready
 
     stop = threading.Event()
     with _on_signals(lambda *_: stop.set()):
         settings = read_settings(dev=dev)
         set_up(dev=settings.dev)
         require_ready(settings)
+        require_destinations(settings)
         with opened(settings) as database:
-            require_durable(settings, database)
+            _require_safe(settings, database)
             with sealing(settings, database):
                 make_worker(settings, database).run(stop)
 
@@ -180,16 +181,12 @@ def demo(
     raise typer.Exit(play(once=once, lang=lang.value, port=port))
 
 
-def require_durable(settings: Settings, database: Database) -> None:
-    """Refuse to start where an acknowledged referral could be lost (security.md §5)."""
-    weak = database.weaknesses()
-    if weak and not settings.dev:
-        names = ", ".join(weak)
-        refuse(
-            f"PostgreSQL の設定 {names} が off です。"
-            "受け付けた紹介を失うおそれがあるため起動しません。on にしてください。",
-            f"Refusing to start: {names} must not be off.",
-        )
+def _require_safe(settings: Settings, database: Database) -> None:
+    """Refuse what could lose a referral; say what is only unwise."""
+    from hub.running.safety import require_durable, warnings
+
+    require_durable(settings, database)
+    print_issues(warnings(settings, database))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ takes the family's consent back, not the person's own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from hub.consent.read import ConsentFacts
 from hub.disclosure.classes import DataClass
@@ -21,6 +21,8 @@ from hub.programmes.programme import ConsentRule
 
 # Purposes that contact and support fall under (v3-ActReason); 様式2 item 6.
 SUPPORT_PURPOSES = frozenset({"TREAT", "ETREAT", "CAREMGT", "COC", "PATRQT"})
+# What somebody said when asked; the others were never said, or by mistake.
+_ANSWERS = frozenset({"active", "inactive", "rejected"})
 _INERT = frozenset({"draft", "proposed", "rejected", "inactive", "entered-in-error"})
 
 
@@ -54,16 +56,70 @@ def decide(
     good = [c for c, reasons in judged if not reasons]
     if any(c.effect != "permit" and c.giver == "family" for c in live):
         good = [c for c in good if c.giver == "person"]
+    good, contradictions = _last_word(consents, good, rule, question)
     if not good:
-        return [r for _, reasons in judged for r in reasons] or [
-            issue("HUB-CON-002", "Consent.status")
-        ]
+        return (
+            contradictions
+            or [r for _, reasons in judged for r in reasons]
+            or [issue("HUB-CON-002", "Consent.status")]
+        )
     if doubt := _doubt(consents, good, rule, question):
         return [doubt]
     # The person's own consent is the stronger basis when both are there.
-    chosen = min(good, key=lambda c: c.giver != "person")
-    ends = _first_end(good) if rule.rule == "both" else chosen.ends
-    return _permit(chosen, ends, rule, question)
+    chosen = min(good, key=lambda c: (c.giver != "person", c.reference))
+    counted = [c for c in good if rule.rule == "both" or c.giver == chosen.giver]
+    return _permit(chosen, _first_end(counted), rule, question)
+
+
+def _last_word(
+    consents: Sequence[ConsentFacts],
+    good: list[ConsentFacts],
+    rule: ConsentRule,
+    question: Question,
+) -> tuple[list[ConsentFacts], list[Issue]]:
+    """Of each giver the consents of the last day on which this was asked.
+
+    What has no date is older than all that has one: so it never lengthens another.
+    Of two of one day, one of them run out, nobody knows which holds (G10).
+    """
+    kept: list[ConsentFacts] = []
+    found: list[Issue] = []
+    for giver in ("person", "family"):
+        asked = [
+            c for c in consents if c.giver == giver and _concerns(c, rule, question)
+        ]
+        last = max((_day(c) for c in asked), default=date.min)
+        newest = [c for c in good if c.giver == giver and _day(c) == last]
+        if newest and any(_ran_out(c, question) and _day(c) == last for c in asked):
+            found.append(issue("HUB-CON-030", "Consent.dateTime"))
+            continue
+        kept += newest
+    return kept, found
+
+
+def _concerns(consent: ConsentFacts, rule: ConsentRule, question: Question) -> bool:
+    """True when it answers this question, be the answer no longer valid."""
+    return (
+        consent.status in _ANSWERS
+        and consent.patient == question.patient
+        and consent.giver in rule.givers
+        and consent.has_relationship
+        and _is_given(consent, question.at)
+        and not _has_other_purpose(consent)
+        and not _recipient_refusals(consent, rule, question)
+    )
+
+
+def _ran_out(consent: ConsentFacts, question: Question) -> bool:
+    return (
+        consent.status == "active"
+        and consent.ends is not None
+        and consent.ends <= question.at
+    )
+
+
+def _day(consent: ConsentFacts) -> date:
+    return consent.given_on or date.min
 
 
 def _overriding(
@@ -97,9 +153,12 @@ def _doubt(
 
 
 def _person_withdrew(consents: Sequence[ConsentFacts], question: Question) -> bool:
+    """Withdrew what was agreed, or said no on a later day than yes."""
+    own = [c for c in consents if c.giver == "person" and c.patient == question.patient]
+    first_yes = min((_day(c) for c in own if c.status == "active"), default=date.max)
     return any(
-        c.giver == "person" and c.status == "inactive" and c.patient == question.patient
-        for c in consents
+        c.status == "inactive" or (c.status == "rejected" and _day(c) > first_yes)
+        for c in own
     )
 
 
@@ -121,10 +180,15 @@ def _refusals(
         found.append(issue("HUB-CON-004", "RelatedPerson.relationship"))
     if not _in_period(consent, question.at):
         found.append(issue("HUB-CON-005", "Consent.provision.period"))
-    other_purpose = consent.purposes and not consent.purposes & SUPPORT_PURPOSES
-    if other_purpose or not consent.is_for_support:
+    if _has_other_purpose(consent):
         found.append(issue("HUB-CON-009", "Consent.provision.purpose"))
     return [*found, *_recipient_refusals(consent, rule, question)]
+
+
+def _has_other_purpose(consent: ConsentFacts) -> bool:
+    """KG-15: contact and support, and nothing else, is what may be agreed here."""
+    other = bool(consent.purposes) and not consent.purposes & SUPPORT_PURPOSES
+    return other or not consent.is_for_support
 
 
 def _recipient_refusals(
@@ -155,12 +219,13 @@ def _explained(
 
 
 def _in_period(consent: ConsentFacts, at: datetime) -> bool:
+    return _is_given(consent, at) and (consent.ends is None or at < consent.ends)
+
+
+def _is_given(consent: ConsentFacts, at: datetime) -> bool:
+    """True when it was given by then, and has begun."""
     is_given = consent.given_on is None or consent.given_on <= at.astimezone(JST).date()
-    return (
-        is_given
-        and (consent.starts is None or consent.starts <= at)
-        and (consent.ends is None or at < consent.ends)
-    )
+    return is_given and (consent.starts is None or consent.starts <= at)
 
 
 def _permit(

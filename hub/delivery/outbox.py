@@ -22,11 +22,12 @@ from uuid import uuid4
 
 from sqlalchemy import and_, exists, func, insert, or_, select, update
 
+from hub import sealing
 from hub.database import Database, Session
 from hub.delivery import endpoints
 from hub.delivery.connector import DeliveryError, Kind
 from hub.delivery.schedule import MAX_ATTEMPTS, delay
-from hub.delivery.tables import endpoint_state, outbox
+from hub.delivery.tables import endpoint_state, outbox, place
 from hub.fhir.dates import micros
 
 OPEN = ("queued", "claimed", "sending")
@@ -41,7 +42,8 @@ class Envelope:
     """An outbox row as claimed or listed.
 
     `attempts` counts sends begun since it was added or replayed, `sends` all of them.
-    Moments are microseconds UTC. `body` is None once nothing may or need be sent.
+    Moments are microseconds UTC. `body` is None once nothing may or need be sent;
+    it is as stored: `content` opens it.
     """
 
     id: str
@@ -124,7 +126,7 @@ def add(
         "grant_id": grant_id,
         "correlation_id": correlation_id,
         "content_type": content_type,
-        "body": body,
+        "body": _kept(session, id_, body),
         "body_hash": hashlib.sha256(body).digest(),
         "body_size": len(body),
         "status": "queued",
@@ -138,6 +140,18 @@ def add(
     }
     session.execute(insert(outbox).values(position=earlier.scalar_subquery(), **row))
     return id_
+
+
+def content(database: Database, envelope: Envelope) -> bytes:
+    """The bytes to send; raises as `sealing.opened`."""
+    with database.glance() as session:
+        return sealing.opened(session, place(envelope.id), envelope.body or b"")
+
+
+def _kept(session: Session, id: str, body: bytes) -> bytes:
+    if not sealing.carries_content("Bundle", body):
+        return body
+    return sealing.sealed(session, place(id), body)
 
 
 def is_due(database: Database, at: datetime) -> bool:

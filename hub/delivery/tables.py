@@ -58,3 +58,8 @@ endpoint_state = Table(
     Column("retry_at", BigInteger, nullable=False),  # nothing is tried before
     Column("alerted", Integer, nullable=False),  # 1: this outage was reported
 )
+
+
+def place(id: str) -> str:
+    """What a message that holds content is sealed for."""
+    return f"outbox/{id}"

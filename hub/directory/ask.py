@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from sqlalchemy import Row as SqlRow
 from sqlalchemy import Select, bindparam, select
 
-from hub.database import Session
+from hub.database import Session, run
 from hub.directory import resources, tables
 from hub.directory.gazetteer import Gazetteer, read_gazetteer
 from hub.directory.seeds import DEFAULT, Seed
@@ -147,7 +147,7 @@ class StoredDirectory:
     def jurisdictions(
         self, municipality: str, on: date | None = None
     ) -> tuple[Row, ...]:
-        rows = self._session.execute(_JURISDICTIONS, {"key": municipality})
+        rows = run(self._session, _JURISDICTIONS, {"key": municipality})
         return _ordered([_row(row) for row in rows], on)
 
     def agreements(
@@ -178,7 +178,7 @@ class StoredDirectory:
         )
 
     def _one(self, query: Select[Any], key: str) -> SqlRow[Any] | None:
-        return self._session.execute(query, {"key": key}).first()
+        return run(self._session, query, {"key": key}).first()
 
 
 # Built once: making a statement costs more than running it.

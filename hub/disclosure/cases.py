@@ -1,13 +1,25 @@
 """Cases: open one, say which resources belong to it, find the case of a resource."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, select, tuple_, update
+from sqlalchemy import (
+    FromClause,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
-from hub.database import Session, collect, flush
+from hub.database import Session, collect, flush, run
 from hub.disclosure.classes import WHOLE, DataClass
 from hub.disclosure.tables import case, case_resource, draft
 from hub.fhir import dates
@@ -145,7 +157,31 @@ def of_resource(session: Session, resource_type: str, id: str) -> list[Case]:
     """The cases a resource belongs to, newest first; usually one."""
     flush(session)
     asked = {"type": resource_type, "id": id}
-    return [_case(row) for row in session.execute(_OF_RESOURCE, asked).mappings()]
+    return [_case(row) for row in run(session, _OF_RESOURCE, asked).mappings()]
+
+
+def patient_of(rows: FromClause) -> ScalarSelect[str]:
+    """Whom the resource of a row is about (Patient id), by its newest case.
+
+    A column to be read beside it: an audit row names the person.
+    """
+    return (
+        select(case.c.patient)
+        .join(case_resource, case_resource.c.case_id == case.c.id)
+        .where(case_resource.c.type == rows.c.type, case_resource.c.id == rows.c.id)
+        .order_by(case.c.opened_at.desc())
+        .limit(literal(1, literal_execute=True))
+        .scalar_subquery()
+    )
+
+
+def of_patient(session: Session, patient: str) -> list[Case]:
+    """The cases about a person (Patient id), oldest first."""
+    flush(session)
+    rows = session.execute(
+        select(case).where(case.c.patient == patient).order_by(case.c.opened_at)
+    )
+    return [_case(row) for row in rows.mappings()]
 
 
 def classes_of(
@@ -159,6 +195,39 @@ def classes_of(
         .order_by(case_resource.c.case_id)
     )
     return [(row.case_id, DataClass(row.data_class)) for row in rows]
+
+
+def patients_from(source: str) -> Select[Any]:
+    """`Patient/<id>` of every person that an organisation referred, open or closed."""
+    return select("Patient/" + case.c.patient).where(case.c.source == source)
+
+
+def resources_from(source: str) -> Select[Any]:
+    """`<type>/<id>` of everything in the cases of an organisation's referrals."""
+    name = case_resource.c.type + "/" + case_resource.c.id
+    return (
+        select(name)
+        .join(case, case.c.id == case_resource.c.case_id)
+        .where(case.c.source == source)
+    )
+
+
+def resources_about(
+    session: Session, patients: Sequence[str], source: str | None
+) -> list[str]:
+    """`<type>/<id>` of everything in the cases of these persons (Patient ids).
+
+    With `source` of the cases that this organisation referred alone.
+    """
+    flush(session)
+    query = (
+        select(case_resource.c.type, case_resource.c.id)
+        .join(case, case.c.id == case_resource.c.case_id)
+        .where(case.c.patient.in_(patients))
+    )
+    if source is not None:
+        query = query.where(case.c.source == source)
+    return [f"{row.type}/{row.id}" for row in session.execute(query)]
 
 
 def patients_of(session: Session, resources: Iterable[tuple[str, str]]) -> set[str]:

@@ -13,18 +13,20 @@ class DataClass(IntFlag):
     STATUS = 8
     RECORD = 16
     FEEDBACK = 32
+    RECALL = 64
 
 
+# What a recipient sees. A recall is between the sender and who is asked.
 WHOLE = DataClass(63)
 # What the sender sees of a case: what it sent, how it goes, what comes back.
-FOR_SOURCE = WHOLE & ~DataClass.RECORD
+FOR_SOURCE = (WHOLE & ~DataClass.RECORD) | DataClass.RECALL
 # What stays with a centre that passed the case on: enough for its own monthly
 # report to the hospital (KG-09), nothing of the new centre's record (KG-16).
 FOR_FORMER = DataClass.PERSON | DataClass.STATUS | DataClass.FEEDBACK
 # What stays with the sender after a withdrawal: that it ended, not about whom.
-FOR_WITHDRAWN_SOURCE = DataClass.STATUS
-# What a desk still sees of a referral that was sent in error: that it was.
-FOR_RECALLED = DataClass.STATUS
+FOR_WITHDRAWN_SOURCE = DataClass.STATUS | DataClass.RECALL
+# What a desk still sees of a referral that was sent in error: that its copy must go.
+FOR_RECALLED = DataClass.RECALL
 
 _BY_TYPE = {
     "Patient": DataClass.PERSON,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    literal,
     or_,
     select,
     true,
@@ -124,6 +125,10 @@ def limit_grant(session: Session, grant_id: str, permit: Permit) -> None:
     )
 
 
+# No organisation has this code.
+_NOBODY = ""
+
+
 def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
     """The predicate of security.md G1 over a table with columns `type` and `id`.
 
@@ -135,7 +140,10 @@ def visible_to(actor: Actor, at: datetime | None = None) -> Visible:
         return hub_sees_all
     return Shaped(
         _predicate,
-        {"seen_by": actor.organisation, "seen_at": dates.micros(at or dates.now())},
+        {
+            "seen_by": actor.organisation if actor.sees_cases else _NOBODY,
+            "seen_at": dates.micros(at or dates.now()),
+        },
         _set,
     )
 
@@ -148,9 +156,7 @@ def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool
     # SQLite would take the join the other way round, for each row anew.
     covering = select(1).where(
         given.c.case_id == member.c.case_id,
-        _COVERED,
-        given.c.organisation == organisation,
-        _open(given, moment),
+        gives(given, member, organisation, moment),
     )
     granted = select(1).where(
         member.c.type == row.c.type,
@@ -163,7 +169,7 @@ def _predicate(row: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool
         kept.c.organisation == organisation,
         kept.c.expires > moment,
     )
-    return or_(row.c.type.in_(PUBLIC_TYPES), exists(granted), exists(own_draft))
+    return or_(row.c.type.in_(_PUBLIC), exists(granted), exists(own_draft))
 
 
 def _set(
@@ -181,11 +187,7 @@ def _set(
     granted = (
         select(member.c.type, member.c.id)
         .join(given, given.c.case_id == member.c.case_id)
-        .where(
-            given.c.classes.op("&")(member.c.data_class) != 0,
-            given.c.organisation == organisation,
-            _open(given, moment),
-        )
+        .where(gives(given, member, organisation, moment))
     )
     own = select(kept.c.type, kept.c.id).where(
         kept.c.organisation == organisation, kept.c.expires > moment
@@ -212,7 +214,23 @@ _MEMBER, _GIVEN, _KEPT = (
     grant.alias("seen_grant"),
     draft.alias("seen_draft"),
 )
-_COVERED = _GIVEN.c.classes.op("&")(_MEMBER.c.data_class) != 0
+_PUBLIC = [literal(name, literal_execute=True) for name in PUBLIC_TYPES]
+
+
+def gives(
+    given: FromClause, member: FromClause, organisation: Any, moment: Any
+) -> ColumnElement[bool]:
+    """The one rule: does this grant open this part of its case to this organisation?
+
+    `given` has the columns of `grant`, `member` a `data_class`; that both are of one
+    case is said where they are joined. Enforcement and explanation are both made of
+    it (security.md G1, G9); `moment` is in microseconds UTC.
+    """
+    return and_(
+        given.c.classes.op("&")(member.c.data_class) != 0,
+        given.c.organisation == organisation,
+        _open(given, moment),
+    )
 
 
 def is_open(session: Session, grant_id: str, at: datetime | None = None) -> bool:

@@ -21,6 +21,8 @@ REFERRAL_REASON = code_system("referral-reason")
 MUNICIPALITY_CODES = code_system("jisx0402")
 ORGANIZATION_KIND = code_system("organization-kind")
 TASK_INPUT = code_system("task-input")
+TASK_CODE = code_system("task-code")
+COPY_DISPOSITION = code_system("copy-disposition")
 ISSUE_IDS = code_system("issue")
 
 ORGANIZATION_ID = f"{ROOT}/sid/organization"

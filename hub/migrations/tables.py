@@ -6,6 +6,7 @@ from hub.delivery import tables as delivery
 from hub.directory import tables as directory
 from hub.disclosure import tables as disclosure
 from hub.restful import tables as restful
+from hub.sealing import tables as sealing
 from hub.smart import tables as smart
 from hub.store import tables as store
 from hub.subscriptions import tables as subscriptions
@@ -17,6 +18,7 @@ __all__ = [
     "disclosure",
     "metadata",
     "restful",
+    "sealing",
     "smart",
     "store",
     "subscriptions",

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from hub.openapi import operations, own, parameters, responses
+from hub.openapi import administration, operations, own, parameters, responses
 from hub.openapi.operations import Facts
 from hub.openapi.schemas import schemas
 from hub.openapi.words import known, say
@@ -28,6 +28,7 @@ def document(hub: Hub, routes: Iterable[BaseRoute]) -> dict[str, Any]:
     fhir = [route for route in routes if isinstance(route, FhirRoute)]
     metadata = {"/fhir/R4/metadata": {"get": _capabilities(facts)}}
     paths = metadata | operations.paths(fhir, facts) | own.paths()
+    paths |= administration.paths()
     return {
         "openapi": "3.1.0",
         "info": {"title": _NAME, "description": say("info", "about"), "version": "R4"},
@@ -36,7 +37,7 @@ def document(hub: Hub, routes: Iterable[BaseRoute]) -> dict[str, Any]:
         "tags": _tags(),
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": schemas(SERVED, facts.searches),
+            "schemas": schemas(SERVED, facts.searches) | administration.schemas(),
             "parameters": parameters.components(facts.searches),
             "headers": responses.headers(),
             "responses": responses.errors(facts.media),
@@ -95,11 +96,17 @@ def _tags() -> list[dict[str, str]]:
 def _schemes(hub: Hub) -> dict[str, Any]:
     scopes = {word: word for word in scopes_supported()}
     flow = {"tokenUrl": hub.settings.token_url, "scopes": scopes}
+    flows: dict[str, Any] = {"clientCredentials": flow}
+    if hub.settings.has_login:
+        url = hub.settings.base_url.rstrip("/") + "/oauth/authorize"
+        words = {word: word for word in scopes_supported("user")}
+        by_person = {**flow, "authorizationUrl": url, "scopes": words}
+        flows["authorizationCode"] = by_person
     return {
         "oauth2": {
             "type": "oauth2",
             "description": say("authorize", "oauth2"),
-            "flows": {"clientCredentials": flow},
+            "flows": flows,
         },
         "bearer": {
             "type": "http",

@@ -49,6 +49,7 @@ class Asked:
     method: str
     interaction: str
     type: str | None
+    formats: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -94,7 +95,7 @@ def _asked(route: FhirRoute, facts: Facts) -> Iterator[Asked]:
     for method, way in route.ways.items():
         for name in _types(route.path_format, way, facts):
             path = route.path_format.replace("{type}", name or "{type}")
-            yield Asked(path, method, way.interaction, name)
+            yield Asked(path, method, way.interaction, name, way.formats)
 
 
 def _is_compartment(path: str) -> bool:
@@ -167,6 +168,8 @@ def _scope(asked: Asked) -> dict[str, Any]:
 
 
 def _query(asked: Asked, rows: Mapping[str, str]) -> list[dict[str, Any]]:
+    if asked.operation in parameters.OF_OPERATION:
+        return parameters.of_operation(asked.operation)
     if asked.is_compartment:
         return parameters.of_search("", {})
     if asked.interaction.startswith("search"):
@@ -238,7 +241,8 @@ def _good(asked: Asked, facts: Facts) -> dict[str, Any]:
         return {"200": told, "204": answer(204)}
     if asked.operation:
         either = {"anyOf": [to("Parameters"), to("Bundle"), to("Resource")]}
-        return {"200": answer(200, media, either)}
+        printed = ("application/pdf",) if "pdf" in asked.formats else ()
+        return {"200": answer(200, (*media, *printed), either)}
     shown = None
     if asked.interaction == "search-type" and not asked.is_compartment:
         shown = examples.searchset(facts.base, name)

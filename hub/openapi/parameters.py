@@ -32,6 +32,12 @@ _QUERY: dict[str, tuple[str, ...]] = {
     "history-system": ("_count", "_since"),
     "search-system": ("_type",),
 }
+# The query of operations that take one: name → schema.
+OF_OPERATION: dict[str, dict[str, dict[str, Any]]] = {
+    "disclosures": {
+        name: {"type": "string", "format": "date"} for name in ("start", "end")
+    },
+}
 _TRACED = ("X-Request-ID", "X-Correlation-ID")
 _VALUES: dict[str, dict[str, Any]] = {
     "If-Match": {"type": "string", "examples": ['W/"1"']},
@@ -83,6 +89,14 @@ def of_search(resource_type: str, rows: Mapping[str, str]) -> list[Parameter]:
     return [
         *(_ref(f"{resource_type}.{name}") for name in rows),
         *(_ref(f"result.{name}") for name in _results() if name != "_format"),
+    ]
+
+
+def of_operation(name: str) -> list[Parameter]:
+    """The query of an operation, each parameter once at most."""
+    return [
+        {"name": one, "in": "query", "description": say("parameter", one), "schema": s}
+        for one, s in OF_OPERATION[name].items()
     ]
 
 

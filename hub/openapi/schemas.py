@@ -79,7 +79,7 @@ _OURS: dict[str, Schema] = {
         "required": ["access_token", "token_type", "expires_in", "scope"],
         "properties": {
             "access_token": {"type": "string"},
-            "token_type": {"const": "Bearer"},
+            "token_type": {"const": "bearer"},
             "expires_in": {"type": "integer", "minimum": 1},
             "scope": {"type": "string"},
         },

@@ -9,12 +9,11 @@ from hub.disclosure import cases
 from hub.disclosure.cases import Case
 from hub.fhir import dates
 from hub.fhir.json import Resource
-from hub.referrals import children, feed, transfer
+from hub.referrals import children, feed, recall, transfer
 from hub.referrals.gates import resource_of
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import apply, coded, mirror
 from hub.referrals.moves import ENDED, OPEN, business_status, find_move
-from hub.referrals.recall import take_back
 from hub.referrals.records import move_by_hub, move_provenance
 from hub.referrals.rules import Place, place_of
 
@@ -36,6 +35,9 @@ def after_task(
     move_provenance(session, hub, place.case, after, by.actor.organisation)
     if place.kind == "parent":
         _cascade(session, knowledge, hub, place.case, after)
+    elif place.kind == "recall":
+        asked_by = by.actor.organisation
+        recall.confirmed(session, knowledge, hub, place.case, after, asked_by)
     elif place.kind == "abort":
         _abort(session, knowledge, hub, place, after)
     else:
@@ -62,7 +64,7 @@ def _child_moved(
     elif after["status"] == "accepted":
         _close_replaced(session, hub, case, after)
     elif after["status"] in ("cancelled", "entered-in-error"):
-        take_back(session, knowledge, hub, case, after)
+        recall.take_back(session, knowledge, hub, case, after)
     settle_parent(session, knowledge, hub, case, after, another_candidate=another)
 
 
@@ -108,6 +110,8 @@ def settle_parent(
     if _state(after) != _state(parent):
         after["lastModified"] = dates.instant(hub.at)
         parent = update(session, hub, after, patient=case.patient).resource()
+    if parent["status"] == "entered-in-error":
+        tasks += children.recalls_of(session, case)
     feed.send_status(session, knowledge, hub, case, [parent, *tasks])
     if parent["status"] in ENDED:
         _end(session, hub, case, parent)
@@ -129,10 +133,9 @@ def _cascade(
             task["statusReason"] = parent["statusReason"]
             task.pop("businessStatus", None)
             stored = move_by_hub(session, hub, case, task)
-            take_back(session, knowledge, hub, case, stored)
-    feed.send_status(
-        session, knowledge, hub, case, [parent, *children.of_case(session, case)]
-    )
+            recall.take_back(session, knowledge, hub, case, stored)
+    tasks = [*children.of_case(session, case), *children.recalls_of(session, case)]
+    feed.send_status(session, knowledge, hub, case, [parent, *tasks])
     _end(session, hub, case, parent)
 
 

@@ -10,8 +10,9 @@ from hub.directory import resources as directory_resources
 from hub.directory.ask import StoredDirectory
 from hub.disclosure import cases
 from hub.disclosure.cases import Case
+from hub.disclosure.classes import DataClass
 from hub.fhir import dates
-from hub.fhir.canonical import CASE_ID, ROOT, TASK_INPUT, TASK_REPLACES
+from hub.fhir.canonical import CASE_ID, ROOT, TASK_CODE, TASK_INPUT, TASK_REPLACES
 from hub.fhir.json import Resource
 from hub.referrals.mirror import coded
 from hub.referrals.moves import is_hub_input
@@ -156,8 +157,8 @@ def replaced_by(task: Resource) -> str | None:
 
 
 def is_child(task: Resource, case: Case) -> bool:
-    """True for a request of the hub to a desk, false for parent and abort Tasks."""
-    return not is_abort(task) and any(
+    """True for a request of the hub to a desk; not for parent, abort and recall."""
+    return not (is_abort(task) or is_recall(task)) and any(
         part.get("reference") == f"Task/{case.parent_task}"
         for part in task.get("partOf", ())
     )
@@ -170,6 +171,14 @@ def is_abort(task: Resource) -> bool:
     )
 
 
+def is_recall(task: Resource) -> bool:
+    """True for the hub's question to a holder what became of its copy."""
+    return any(
+        c.get("system") == TASK_CODE and c.get("code") == "recall"
+        for c in (task.get("code") or {}).get("coding", ())
+    )
+
+
 def of_case(session: Session, case: Case) -> list[Resource]:
     """The child Tasks of a case as they are, oldest first."""
     tasks = [_read(session, id) for _, id in cases.members(session, case.id, ("Task",))]
@@ -177,6 +186,12 @@ def of_case(session: Session, case: Case) -> list[Resource]:
         (task for task in tasks if is_child(task, case)),
         key=lambda task: (str(task.get("authoredOn", "")), str(task["id"])),
     )
+
+
+def recalls_of(session: Session, case: Case) -> list[Resource]:
+    """The recall Tasks of a case as they are, by id."""
+    held = cases.members(session, case.id, ("Task",), DataClass.RECALL)
+    return [_read(session, id) for _, id in held]
 
 
 def desk_of(task: Resource) -> str:

@@ -98,14 +98,17 @@ def send_retraction(
     knowledge: Knowledge,
     by: By,
     case: Case,
-    task: Resource,
+    tasks: list[Resource],
     organisation: str,
 ) -> None:
-    """Queue the news that a Task ended, without a grant and without the person."""
+    """Queue the news that a Task ended, without a grant and without the person.
+
+    `tasks` is that Task, then the one that asks for the copy back, if there is one.
+    """
     if not _has_endpoint(session, organisation):
         return
-    body = messages.retraction([task], knowledge.base)
-    _queue(session, by, "retraction", case, task, organisation, None, body)
+    body = messages.retraction(tasks, knowledge.base)
+    _queue(session, by, "retraction", case, tasks[0], organisation, None, body)
 
 
 def _queue(

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.fhir import references
-from hub.fhir.canonical import RESOURCE_ID
+from hub.fhir.canonical import RESOURCE_ID, TASK_CODE
 from hub.fhir.json import Resource, encode
 
 # Types with a list of identifiers; the others carry at most one.
@@ -59,7 +59,7 @@ def retraction(tasks: Iterable[Resource], base: str) -> bytes:
 
 
 def _bare(task: Resource) -> Resource:
-    kept = ("resourceType", "id", "status", "intent")
+    kept = ("resourceType", "id", "status", "intent", *_kept_of_recall(task))
     bare = {key: task[key] for key in kept if key in task}
     for key in ("businessStatus", "statusReason"):
         codings = [
@@ -69,6 +69,13 @@ def _bare(task: Resource) -> Resource:
         if codings:
             bare[key] = {"coding": codings}
     return bare
+
+
+def _kept_of_recall(task: Resource) -> tuple[str, ...]:
+    """What a recall asks, of which copy and of whom: all of it the hub's own words."""
+    codings = (task.get("code") or {}).get("coding", ())
+    is_recall = any(one.get("system") == TASK_CODE for one in codings)
+    return ("code", "focus", "owner", "description") if is_recall else ()
 
 
 def _entry(resource: Resource) -> dict[str, Any]:

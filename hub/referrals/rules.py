@@ -10,7 +10,14 @@ from hub.disclosure.cases import Case
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, Issue, issue, require_none
 from hub.referrals import children
-from hub.referrals.children import desk_in_charge, is_abort, is_child, replaced_by
+from hub.referrals.children import (
+    desk_in_charge,
+    is_abort,
+    is_child,
+    is_recall,
+    replaced_by,
+)
+from hub.referrals.confirm import recall_issues
 from hub.referrals.gates import require_permit
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.moves import (
@@ -43,7 +50,7 @@ class Place:
     """Where a Task stands in its case."""
 
     case: Case
-    kind: str  # parent | child | abort
+    kind: str  # parent | child | abort | recall
 
 
 def place_of(session: Session, task: Resource) -> Place | None:
@@ -54,6 +61,8 @@ def place_of(session: Session, task: Resource) -> Place | None:
     case = found[0]
     if task["id"] == case.parent_task:
         return Place(case, "parent")
+    if is_recall(task):
+        return Place(case, "recall")
     return Place(case, "child" if is_child(task, case) else "abort")
 
 
@@ -78,6 +87,8 @@ def require_task_change(
         _require_gate_b(session, knowledge, by, place.case, before, after)
     elif place.kind == "parent":
         require_none(_parent_issues(before, after, roles))
+    elif place.kind == "recall":
+        require_none(recall_issues(before, after, roles))
     else:
         require_none(_abort_issues(before, after, roles))
     return after

@@ -8,6 +8,7 @@ grant, and the messages that leave.
 import uuid
 from dataclasses import replace
 
+from hub import audit
 from hub.changes import Belonging, By, create
 from hub.database import Session
 from hub.disclosure import cases
@@ -21,6 +22,7 @@ from hub.fhir.outcome import FhirError, issue
 from hub.questionnaires.extract import extract
 from hub.referrals import feed
 from hub.referrals.children import Asked, child_task, has_phone_call
+from hub.referrals.gates import record_permit
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import coded
 from hub.referrals.records import grant_provenance
@@ -98,6 +100,7 @@ def open_case(
         clause="feedback to the sender",
     )
     open_first_grant(session, case.id, source_permit, "source", by.at)
+    _record_receipt(session, by, case)
     _extract(session, knowledge, hub, case, submission)
     return ask(session, knowledge, hub, case, submission)
 
@@ -125,6 +128,7 @@ def ask(
         session, hub, task, Belonging((case.id,), DataClass.STATUS, case.patient)
     )
     permit = replace(submission.permit, consent=case.consent)
+    record_permit(session, hub, case, permit)
     grant_id = open_first_grant(session, case.id, permit, "recipient", hub.at)
     grant_provenance(session, hub, case, permit, asked.trace, stored.id)
     child = stored.resource()
@@ -141,6 +145,18 @@ def ask(
     parent = {**parent, "id": case.parent_task}
     feed.send_status(session, knowledge, hub, case, [parent, child])
     return child
+
+
+def _record_receipt(session: Session, by: By, case: Case) -> None:
+    """The sender disclosed a person to the hub (BALP, PrivacyDisclosure.Recipient)."""
+    audit.record(
+        session,
+        by.actor,
+        "receive",
+        at=by.at,
+        targets=[f"EpisodeOfCare/{case.id}"],
+        patients=[f"Patient/{case.patient}"],
+    )
 
 
 def priority_of(submission: Submission, task: Resource) -> str:

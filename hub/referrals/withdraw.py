@@ -5,30 +5,34 @@ end, holders of a copy are told, and the audit rows of all this are sealed. The 
 lists who already holds a copy; the parent Task keeps that list as outputs `holder`.
 """
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from hub.actor import Actor
 from hub.audit.seal import seal_now
-from hub.changes import By, update
+from hub.changes import By
 from hub.consent.decide import Question, decide
 from hub.consent.read import ConsentFacts
 from hub.database import Session
 from hub.delivery import operate
 from hub.disclosure import cases, grants
 from hub.disclosure.cases import Case
-from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE
+from hub.disclosure.classes import FOR_WITHDRAWN_SOURCE, DataClass
 from hub.disclosure.grants import Permit
+from hub.fhir import dates
 from hub.fhir.canonical import STATUS_REASON
 from hub.fhir.json import Resource
 from hub.fhir.outcome import Issue, issue
 from hub.referrals import children, feed
 from hub.referrals.advance import settle_parent
-from hub.referrals.gates import asked_of, consent_facts, resource_of
+from hub.referrals.gates import asked_of, consent_facts, resource_of, versioned
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.mirror import coded
 from hub.referrals.moves import OPEN
-from hub.referrals.recall import holders, pushed_to
+from hub.referrals.recall import holders, list_holders, pushed_to
 from hub.referrals.records import move_by_hub
+from hub.referrals.stopped import record_attempts
 
 _STARTED = ("in-progress", "on-hold")
 
@@ -126,7 +130,7 @@ def _ask_again(
         decided = asked.get(held["organisation"], general)
         decided = general if held["role"] == "source" else decided
         if isinstance(decided, Permit):
-            grants.limit_grant(session, held["id"], decided)
+            _fit(session, case, held, decided, by.at)
         else:
             grants.close_grants(
                 session,
@@ -136,6 +140,28 @@ def _ask_again(
                 held["organisation"],
                 held["role"],
             )
+
+
+def _fit(
+    session: Session, case: Case, held: dict[str, Any], decided: Permit, at: datetime
+) -> None:
+    """A grant follows its permit: it ends earlier, or another goes on longer (G7).
+
+    The row that was opened from one consent is never lengthened by the next: what goes
+    on rests on the new one, and says so.
+    """
+    ends = dates.micros(decided.ends) if decided.ends else None
+    if held["ends"] is None or (ends is not None and ends < held["ends"]):
+        grants.limit_grant(session, held["id"], decided)
+    elif ends is None or ends > held["ends"]:
+        permit = replace(
+            decided,
+            recipient=held["organisation"],
+            classes=DataClass(held["classes"]),
+            consent=versioned(session, decided.consent),
+            clause=held["clause"],
+        )
+        grants.open_grant(session, case.id, permit, held["role"], at)
 
 
 def _close_desk(
@@ -150,10 +176,11 @@ def _close_desk(
     hub = By(knowledge.hub_actor(by.actor), by.at)
     had_it = organisation in pushed_to(session, case)
     grants.close_grants(session, case.id, "consent-withdrawn", by.at, organisation)
+    record_attempts(session, hub, case, organisation)
     operate.withdraw(session, case.id, organisation, at=by.at)
     ended = _end_task(session, hub, case, task, "consent-withdrawn")
     if had_it:
-        feed.send_retraction(session, knowledge, hub, case, ended, organisation)
+        feed.send_retraction(session, knowledge, hub, case, [ended], organisation)
     settle_parent(session, knowledge, hub, case, ended)
     seal_now(session)
 
@@ -168,6 +195,7 @@ def _withdraw(
     held = holders(session, case, knowledge.organisation)
     had_it = pushed_to(session, case)
     grants.close_grants(session, case.id, why, by.at)
+    record_attempts(session, hub, case)
     operate.withdraw(session, case.id, at=by.at)
     _leave_status(session, by, case, given)
     ended = [
@@ -176,7 +204,7 @@ def _withdraw(
         if task["status"] in OPEN
     ]
     _retract(session, knowledge, hub, case, had_it)
-    _list_holders(session, hub, case, held)
+    list_holders(session, hub, case, held)
     if ended:
         # What had begun has failed, also where another desk had not begun.
         furthest = max(ended, key=lambda task: task["status"] == "failed")
@@ -226,20 +254,6 @@ def _retract(
     for task in children.of_case(session, case):
         desk = children.desk_in_charge(session, task)
         if desk is not None and desk.organisation in had_it:
-            feed.send_retraction(session, knowledge, hub, case, task, desk.organisation)
-
-
-def _list_holders(session: Session, hub: By, case: Case, held: list[str]) -> None:
-    if not held:
-        return
-    parent = resource_of(session, "Task", case.parent_task)
-    parent["output"] = [
-        *parent.get("output", ()),
-        *(
-            children.coded_value(
-                "holder", {"valueReference": {"reference": f"Organization/{one}"}}
+            feed.send_retraction(
+                session, knowledge, hub, case, [task], desk.organisation
             )
-            for one in held
-        ),
-    ]
-    update(session, hub, parent, patient=case.patient)

@@ -69,7 +69,7 @@ def render_pdf(
         raise FhirError(*found)
     if found:
         value = _with_geta(value, kept)
-    return _compiled(sheets / SHEET, value, int(report.issued_at.timestamp()), kept)
+    return compiled(sheets / SHEET, value, int(report.issued_at.timestamp()), kept)
 
 
 def unprintable(report: MonthlyReport, available: Fonts | None = None) -> list[Issue]:
@@ -134,9 +134,13 @@ def _with_geta(value: dict[str, Any], available: Fonts) -> dict[str, Any]:
     return changed
 
 
-def _compiled(
+def compiled(
     path: Path, value: dict[str, Any], timestamp: int, available: Fonts
 ) -> bytes:
+    """A sheet filled with `value`, as a tagged PDF; `timestamp` is the file's time.
+
+    HUB-REP-004 and -005 mean that the sheet is missing or broken.
+    """
     if not path.is_file():
         raise FhirError(issue("HUB-REP-004", sheet=path.name))
     inputs = {

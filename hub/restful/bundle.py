@@ -11,8 +11,10 @@ from hub.restful.served import Interaction
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 _URL = re.compile(
-    r"/?(?:([A-Z][A-Za-z]+)(?:/([A-Za-z0-9\-.]{1,64}))?(/_history(?:/([0-9]{1,9}))?)?"
-    r"|(_history))(?:\?(.*))?"
+    r"/?(?:(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/(?P<within>\*|[A-Z][A-Za-z]+))?)?"
+    r"(?P<history>/_history(?:/(?P<version>[0-9]{1,9}))?)?"
+    r"|(?P<whole>_history)|(?=\?))(?:\?(?P<query>.*))?"
 )
 _ROOT = re.compile(r"(https?://.+)/[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
 _READS = ("GET", "HEAD")
@@ -29,14 +31,20 @@ _WRITES: dict[str, Interaction] = {
     "PATCH": "patch",
     "DELETE": "delete",
 }
+_HISTORIES: dict[str, Interaction | Literal["history-system"]] = {
+    "instance": "history-instance",
+    "type": "history-type",
+    "system": "history-system",
+}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 @dataclass(slots=True)
 class Entry:
-    """One entry; `type`, `id`, `query` and the next two come from request.url.
+    """One entry; `type`, `id`, `query` and the last three come from request.url.
 
-    `version` is that of a vread; `is_history` with an `id`, a `type` or "" for all.
+    `version` is that of a vread; `is_history` with an `id`, a `type` or "" for all;
+    `within` is what is searched in the compartment of `type` and `id`.
     """
 
     index: int
@@ -52,23 +60,25 @@ class Entry:
     if_modified_since: str | None = None
     version: int | None = None
     is_history: bool = False
+    within: str | None = None
 
     @property
     def is_read(self) -> bool:
         return self.method in _READS
 
     @property
-    def interaction(self) -> Interaction | Literal["history-system"]:
+    def interaction(self) -> Interaction | Literal["history-system", "search-system"]:
         """What is asked: by this it is allowed, and audited when it is refused."""
         if not self.is_read:
             return _WRITES[self.method]
-        if self.is_history and not self.type:
-            return "history-system"
         if self.is_history:
-            return "history-instance" if self.id else "history-type"
+            level = "instance" if self.id else "type" if self.type else "system"
+            return _HISTORIES[level]
+        if not self.type:
+            return "search-system"
         if self.version is not None:
             return "vread"
-        return "read" if self.id else "search-type"
+        return "read" if self.id and not self.within else "search-type"
 
     @property
     def path(self) -> str:
@@ -136,17 +146,18 @@ def _entry(index: int, raw: Any, base_url: str) -> Entry:
     return Entry(
         index=index,
         method=method,
-        type=match[1] or "",
-        id=match[2],
-        query=match[6],
+        type=match["type"] or "",
+        id=match["id"],
+        query=match["query"],
         full_url=_text(raw, "fullUrl", path),
         resource=resource,
         if_match=_text(request, "ifMatch", f"{path}.request"),
         if_none_exist=_text(request, "ifNoneExist", f"{path}.request"),
         if_none_match=_text(request, "ifNoneMatch", f"{path}.request"),
         if_modified_since=_text(request, "ifModifiedSince", f"{path}.request"),
-        version=int(match[4]) if match[4] else None,
-        is_history=bool(match[5] or (match[3] and not match[4])),
+        version=int(match["version"]) if match["version"] else None,
+        is_history=bool(match["whole"] or (match["history"] and not match["version"])),
+        within=match["within"],
     )
 
 
@@ -167,18 +178,19 @@ def _require_fitting(
         raise FhirError(issue("HUB-REST-014", f"{path}.resource"))
     if not _is_address(method, match):
         raise FhirError(issue("HUB-REST-014", f"{path}.request.url"))
-    if method in ("POST", "PUT") and resource.get("resourceType") != match[1]:
+    if method in ("POST", "PUT") and resource.get("resourceType") != match["type"]:
         raise FhirError(issue("HUB-REST-011", f"{path}.resource.resourceType"))
-    if method == "PUT" and match[2] and resource.get("id") != match[2]:
+    if method == "PUT" and match["id"] and resource.get("id") != match["id"]:
         raise FhirError(issue("HUB-REST-011", f"{path}.resource.id"))
 
 
 def _is_address(method: str, match: re.Match[str]) -> bool:
     """Whether a url suits its method: an id or a condition to change something."""
-    has_id, query = bool(match[2]), match[6]
+    has_id, query = bool(match["id"]), match["query"]
     if method in _READS:
-        return has_id or not match[4]
-    if match[3] or match[5]:
+        is_one = has_id or not match["version"]
+        return is_one and not (match["within"] and match["history"])
+    if not match["type"] or match["history"] or match["within"]:
         return False
     if method == "POST":
         return not has_id and query is None

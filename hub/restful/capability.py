@@ -16,6 +16,7 @@ _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "route": ("HealthcareService",),
     "explain-access": ("EpisodeOfCare",),
+    "disclosures": ("Patient",),
     "status": ("Subscription",),
     "events": ("Subscription",),
     "fire": ("Subscription",),
@@ -93,6 +94,12 @@ def _rate(hub: Hub) -> str:
     )
 
 
+def _authorize(hub: Hub, root: str) -> list[dict[str, Any]]:
+    """The authorization endpoint, where persons can log in."""
+    found = {"url": "authorize", "valueUri": f"{root}/oauth/authorize"}
+    return [found] if hub.settings.has_login else []
+
+
 def _security(hub: Hub) -> dict[str, Any]:
     root = hub.settings.base_url.rstrip("/")
     return {
@@ -102,6 +109,7 @@ def _security(hub: Hub) -> dict[str, Any]:
             {
                 "url": _OAUTH_URIS,
                 "extension": [
+                    *_authorize(hub, root),
                     {"url": "token", "valueUri": hub.settings.token_url},
                     {"url": "introspect", "valueUri": f"{root}/oauth/introspect"},
                     {"url": "revoke", "valueUri": f"{root}/oauth/revoke"},

@@ -30,7 +30,7 @@ _AROUND = 1000  # bytes of a Binary besides its data
 _NEVER_SHOWN = {
     "Content-Disposition": "attachment",
     "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
 # A Binary is as open as the resource of its author that it goes with, no wider than

@@ -19,14 +19,17 @@ from hub.restful.call import FORM, JSON_TYPES, Call, pairs, require_media
 from hub.restful.hub import Hub
 from hub.validation.layouts import definitions
 
-Format = Literal["json", "xml"]
+Format = Literal["json", "xml", "pdf"]
 
 XML_TYPES = (FHIR_XML, "application/xml", "text/xml", "application/xml+fhir")
 _NAMES: Mapping[Format, frozenset[str]] = {
     "json": frozenset((*JSON_TYPES, "json")),
     "xml": frozenset((*XML_TYPES, "xml")),
+    "pdf": frozenset(("application/pdf", "pdf")),
 }
-_ALL = tuple(_NAMES)
+# What every answer goes out in; a printed sheet is offered by few.
+FHIR: tuple[Format, ...] = ("json", "xml")
+PRINTED: tuple[Format, ...] = (*FHIR, "pdf")
 # R4 http.html#version-parameter: the publication; 4.0.1 is the one in full.
 _VERSIONS = frozenset(("4.0", "4.0.1"))
 _WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
@@ -44,7 +47,7 @@ def read_resource(hub: Hub, call: Call) -> Resource:
     return json.decode(call.body, limit)
 
 
-def require_acceptable(call: Call, offered: tuple[Format, ...] = _ALL) -> None:
+def require_acceptable(call: Call, offered: tuple[Format, ...] = FHIR) -> None:
     """406 when neither `_format` nor Accept allows a format that is offered."""
     if _asked_for(call, offered) is None:
         raise FhirError(issue("HUB-REST-006"))
@@ -53,9 +56,17 @@ def require_acceptable(call: Call, offered: tuple[Format, ...] = _ALL) -> None:
 def is_xml(call: Call) -> bool:
     """True when the answer, an error too, is to be XML. Never raises."""
     try:
-        return _asked_for(call, _ALL) == "xml"
+        return _asked_for(call, FHIR) == "xml"
     except FhirError:  # a query that cannot be read is refused, in JSON
         return False
+
+
+def is_pdf(call: Call) -> bool:
+    """True when a printed sheet is wanted more than a resource, where both are offered.
+
+    The caller was found acceptable among them.
+    """
+    return _asked_for(call, PRINTED) == "pdf"
 
 
 def rendered(answer: Answer, call: Call) -> Answer:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.allowance import Allowance
 from hub.database import Database
 from hub.fhir.search import Declared
 from hub.referrals.knowledge import Knowledge
-from hub.restful.allowance import Allowance
 from hub.settings import Settings
 from hub.subscriptions.judge import Rules
 

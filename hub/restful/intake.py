@@ -22,7 +22,7 @@ from hub.restful.bundle import read_bundle
 from hub.restful.call import Call, require_parameters, require_scope
 from hub.restful.formats import require_acceptable
 from hub.restful.hub import Hub
-from hub.restful.refusals import audit_refusal
+from hub.restful.refusals import Attempt, audit_refusal
 from hub.restful.sheets import Judged, judge, read_sheet
 from hub.restful.transaction import process, require_sound
 
@@ -66,12 +66,12 @@ def take(
 
 def _store(hub: Hub, actor: Actor, judged: Judged) -> dict[str, Any]:
     if judged.bundle is None:
-        audit_refusal(hub, actor, "transaction", judged.issues)
+        audit_refusal(hub, actor, Attempt("transaction"), judged.issues)
         return describe(judged)
     try:
         answer = retried(partial(_process, hub, actor, judged.bundle))
     except FhirError as error:
-        audit_refusal(hub, actor, "transaction", error.issues)
+        audit_refusal(hub, actor, Attempt("transaction"), error.issues)
         return describe(replace(judged, bundle=None, issues=error.issues))
     return {**describe(judged), **_stored(answer, is_joined=judged.is_correction)}
 

@@ -19,6 +19,7 @@ from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
 from hub.referrals.advance import after_new_task, after_task
 from hub.referrals.amend import require_no_refusal
+from hub.referrals.gates import require_dated
 from hub.referrals.rules import (
     require_author,
     require_consent_change,
@@ -194,6 +195,8 @@ def require_permit(hub: Hub, session: Session, by: By, resource: Resource) -> Be
             require_new_task(session, by.actor, resource, case)
         if kind == "Bundle":
             documents.require_one_person(resource, case.patient, hub.base, kind)
+        if kind == "Consent":
+            require_dated(session, case, resource, by.at)
         require_about(resource, case.patient)
         require_no_refusal(hub.knowledge, case, resource, kind)
         return _belonging(session, by, case, resource)
@@ -238,6 +241,8 @@ def _require_change(
         own = {case.id for case in found}
         _require_own_references(session, by, old, resource, own)
     for case in found:
+        if kind == "Consent":
+            require_dated(session, case, resource, by.at)
         require_about(resource, case.patient)
         require_no_refusal(hub.knowledge, case, resource, kind)
     return resource
@@ -301,7 +306,7 @@ def _update_as_create(
     kind, id = resource["resourceType"], resource["id"]
     if kind not in PUBLIC_TYPES:
         raise FhirError(issue("HUB-REST-004"))
-    require_interaction(by.actor, "create", kind)
+    # SMART 2.2: the letter u includes the update that creates (security.md §2.2).
     require_valid(hub.knowledge, resource)
     Linker(hub, session, by.actor, {}).link(resource, kind, is_new=True)
     require_publishable(hub, session, by.actor, resource, id)

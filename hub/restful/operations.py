@@ -1,12 +1,9 @@
-"""Operations: `HealthcareService/$route` and `EpisodeOfCare/[id]/$explain-access`."""
-
-from typing import Any
+"""The operation `HealthcareService/$route`."""
 
 from hub import audit
 from hub.actor import Actor
 from hub.database import Session
 from hub.directory.ask import StoredDirectory
-from hub.disclosure import cases, grants
 from hub.fhir import dates, references
 from hub.fhir.json import Resource
 from hub.fhir.outcome import FhirError, issue
@@ -22,7 +19,6 @@ from hub.restful.call import (
 from hub.restful.checks import require_valid
 from hub.restful.formats import read_resource
 from hub.restful.hub import Hub
-from hub.restful.visible import require_visible
 
 # Parameters of `$route`: what each must carry.
 _ROUTE = {
@@ -50,32 +46,6 @@ def route_operation(hub: Hub, actor: Actor, call: Call) -> Answer:
         answer = _route(hub, session, actor, _given(parameters))
         audit.record(session, actor, "operation", at=dates.now())
     return answers.of_json(answer)
-
-
-def explain_access(hub: Hub, actor: Actor, call: Call) -> Answer:
-    """GET EpisodeOfCare/[id]/$explain-access: every grant, basis, clause and period."""
-    is_privacy = "privacy" in actor.roles
-    if not is_privacy:
-        require_scope(actor, "r", "EpisodeOfCare")
-    require_parameters(call)
-    with hub.database.transaction(write=False) as session:
-        if not is_privacy:
-            require_visible(session, actor, "EpisodeOfCare", call.id)
-        case = cases.find(session, call.id)
-        if case is None:
-            raise FhirError(issue("HUB-REST-001"))
-        rows = grants.explain(session, call.id)
-        audit.record(
-            session,
-            actor,
-            "operation",
-            targets=[f"EpisodeOfCare/{call.id}"],
-            patients=[f"Patient/{case.patient}"],
-            at=dates.now(),
-        )
-    return answers.of_json(
-        {"resourceType": "Parameters", "parameter": [_grant(row) for row in rows]}
-    )
 
 
 def _given(parameters: Resource) -> dict[str, Resource]:
@@ -143,24 +113,3 @@ def _uri(given: dict[str, Resource]) -> str | None:
     if not found:
         raise FhirError(issue("HUB-REST-024", "Parameters.parameter", name="programme"))
     return str(found)
-
-
-def _grant(row: dict[str, Any]) -> dict[str, Any]:
-    parts = [
-        {
-            "name": "organisation",
-            "valueReference": {"reference": f"Organization/{row['organisation']}"},
-        },
-        {"name": "role", "valueCode": row["role"]},
-        {"name": "basis", "valueCode": row["basis"]},
-        {"name": "consent", "valueString": row["consent"]},
-        {"name": "clause", "valueString": row["clause"]},
-        *({"name": "class", "valueCode": code} for code in row["classes"]),
-    ]
-    for name in ("starts", "ends", "closed_at"):
-        if row[name] is not None:
-            moment = dates.instant(dates.from_micros(row[name]))
-            parts.append({"name": name.replace("_", "-"), "valueInstant": moment})
-    if row["closed_because"]:
-        parts.append({"name": "closed-because", "valueCode": row["closed_because"]})
-    return {"name": "grant", "part": parts}

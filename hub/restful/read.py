@@ -16,7 +16,7 @@ from hub.restful.call import (
 from hub.restful.hub import Hub
 from hub.restful.privacy import read_audit
 from hub.restful.summary import require_summary, subset
-from hub.restful.visible import record_read, require_version, require_visible
+from hub.restful.visible import read_and_record, record_read, require_version
 from hub.store.resources import Stored
 
 Shown = tuple[str | None, tuple[str, ...]]  # `_summary` and `_elements`
@@ -28,11 +28,10 @@ def read(hub: Hub, actor: Actor, call: Call) -> Answer:
     if call.resource_type == "AuditEvent":
         require_parameters(call)
         with hub.database.transaction(write=False) as session:
-            return read_audit(session, actor, call.id)
+            return read_audit(hub, session, actor, call.id)
     shown = shown_of(call.query, lenient=call.is_lenient)
-    with hub.database.transaction(write=False) as session:
-        stored = require_visible(session, actor, call.resource_type, call.id)
-        record_read(session, actor, "read", stored)
+    with hub.database.disclosure() as session:
+        stored = read_and_record(session, actor, call.resource_type, call.id)
     if stored.deleted:
         raise FhirError(issue("HUB-REST-010"))
     if is_known(stored, call.header("if-none-match"), call.header("if-modified-since")):
@@ -45,7 +44,7 @@ def vread(hub: Hub, actor: Actor, call: Call) -> Answer:
     require_interaction(actor, "vread", call.resource_type)
     shown = shown_of(call.query, lenient=call.is_lenient)
     type_ = call.resource_type
-    with hub.database.transaction(write=False) as session:
+    with hub.database.disclosure() as session:
         stored = require_version(session, actor, type_, call.id, call.version)
         record_read(session, actor, "vread", stored)
     if stored.deleted:

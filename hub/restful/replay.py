@@ -8,27 +8,31 @@ ServiceRequest itself, for a sender that finds it again by If-None-Exist.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
 
+from hub import sealing
 from hub.actor import Actor
-from hub.database import Session, collect
+from hub.database import Session, collect, run
 from hub.disclosure.grants import visible_to
-from hub.fhir import dates
+from hub.fhir import dates, references
 from hub.fhir.canonical import SUBMISSION_ID
 from hub.fhir.json import Resource, decode, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.restful.bundle import Entry
 from hub.restful.call import Call
-from hub.restful.tables import submission
+from hub.restful.tables import place, submission
 from hub.store import resources as store
 from hub.store.resources import Stored
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _REFERRAL = {"ServiceRequest", "Task"}
+_SUBMISSION = "submission:"
+# When a sender wrote a resource, not what it says.
+_STAMPS = ("authored", "authoredOn", "lastModified", "meta")
 _STORED_DEPTH = 1000  # an answer holds resources that were checked when they came
 
 
@@ -40,35 +44,73 @@ def key_of(call: Call) -> str | None:
     return raw
 
 
-_GIVEN = select(submission.c.body_hash, submission.c.response).where(
+_GIVEN = select(submission.c.key, submission.c.body_hash, submission.c.response).where(
     submission.c.organisation == bindparam("organisation"),
     submission.c.key == bindparam("key"),
 )
-_ANY_GIVEN = select(submission.c.key, submission.c.response).where(
+_ANY_GIVEN = select(
+    submission.c.key, submission.c.body_hash, submission.c.response
+).where(
     submission.c.organisation == bindparam("organisation"),
     submission.c.key.in_(bindparam("keys", expanding=True)),
 )
 
 
 def find(
-    session: Session, actor: Actor, key: str | None, entries: list[Entry], body: bytes
+    session: Session,
+    actor: Actor,
+    key: str | None,
+    entries: list[Entry],
+    body: bytes,
+    said: str,
 ) -> bytes | None:
     """The answer given before; None for a new submission.
 
     Under the same key the very bytes, for the same content entries that say 200;
-    without what it showed when the caller may not see all of that any more.
+    without what it showed when the caller may not see all of that any more. `said` is
+    `content_of` the entries: 422 HUB-REF-042 when a submission identifier comes again
+    with another content, as for an Idempotency-Key (security.md §5). To answer it with
+    the first referral would let a correction vanish.
     """
     row = _keyed(session, actor, key, body)
     if row is not None:
-        return _as_still_seen(session, actor, bytes(row.response))
+        return _as_still_seen(session, actor, _response(session, actor, row))
     row = _first(session, actor, _identifiers(entries, body))
-    return _as_known(session, actor, bytes(row.response)) if row else None
+    if row is None:
+        return None
+    is_named = row.key.startswith(_SUBMISSION)
+    if is_named and said and row.body_hash not in ("", said):
+        raise FhirError(issue("HUB-REF-042", "Bundle"))
+    return _as_known(session, actor, _response(session, actor, row))
+
+
+def content_of(entries: list[Entry], body: bytes) -> str:
+    """What a submission with an identifier says, as a hash; before anything is linked.
+
+    Empty without such an identifier, and for one that came by a mapping: that derives
+    the identifier from the content. The urn:uuid of a Bundle and the stamps of its
+    writing may differ each time it is made.
+    """
+    named = any(one.startswith(_SUBMISSION) for one in _identifiers(entries, b""))
+    if not named or not body:
+        return ""
+    urls = {e.full_url: f"#{e.index}" for e in entries if e.full_url}
+    said = [
+        [e.method, e.type, e.query, e.if_none_exist, _unstamped(e.resource, urls)]
+        for e in entries
+    ]
+    return _hash(encode({"said": said}))
+
+
+def _unstamped(resource: Resource | None, urls: Mapping[str, str]) -> Resource:
+    said = references.rewritten(resource or {}, lambda one: urls.get(one, one))
+    return {key: value for key, value in said.items() if key not in _STAMPS}
 
 
 def find_request(session: Session, actor: Actor, reference: str) -> bytes | None:
     """The answer to the submission that made this ServiceRequest."""
     row = _row(session, actor, f"made:{reference}")
-    return _as_known(session, actor, bytes(row.response)) if row else None
+    return _as_known(session, actor, _response(session, actor, row)) if row else None
 
 
 def keep(
@@ -79,15 +121,19 @@ def keep(
     body: bytes,
     response: bytes,
     at: datetime,
+    said: str,
     made: str | None = None,
 ) -> None:
     """Remember the answer under every key; `made` is the new ServiceRequest."""
-    keys = _identifiers(entries, body)
+    found = _identifiers(entries, body)
+    named = [one for one in found if one.startswith(_SUBMISSION)]
+    _keep(session, actor, named, said, response, at)
+    keys = [one for one in found if one not in named]
     if key:
         keys.append(_named(actor, key))
     if made:
         keys.append(f"made:{made}")
-    _keep(session, actor, keys, body, response, at)
+    _keep(session, actor, keys, _hash(body), response, at)
 
 
 def find_created(
@@ -97,7 +143,7 @@ def find_created(
     row = _keyed(session, actor, key, body)
     if row is None:
         return None
-    kind, id, version = bytes(row.response).decode().split("/")
+    kind, id, version = row.response.decode().split("/")
     found = store.vread(session, kind, id, int(version), visible_to(actor))
     if found is None:
         raise FhirError(issue("HUB-REST-001"))
@@ -115,7 +161,7 @@ def keep_created(
     """Remember what a POST made, if it came with a key."""
     made = f"{stored.reference}/{stored.version}".encode()
     if key:
-        _keep(session, actor, [_named(actor, key)], body, made, at)
+        _keep(session, actor, [_named(actor, key)], _hash(body), made, at)
 
 
 def _keyed(
@@ -136,7 +182,7 @@ def _keep(
     session: Session,
     actor: Actor,
     keys: list[str],
-    body: bytes,
+    body_hash: str,
     response: bytes,
     at: datetime,
 ) -> None:
@@ -144,8 +190,8 @@ def _keep(
         {
             "organisation": actor.organisation,
             "key": one,
-            "body_hash": _hash(body),
-            "response": response,
+            "body_hash": body_hash,
+            "response": _kept(session, actor, one, response),
             "at": dates.micros(at),
         }
         for one in dict.fromkeys(keys)
@@ -154,9 +200,21 @@ def _keep(
         collect(session, submission, rows)
 
 
+def _kept(session: Session, actor: Actor, key: str, response: bytes) -> bytes:
+    """As it is stored: an answer that shows content is sealed like the content."""
+    if not sealing.carries_content("Bundle", response):
+        return response
+    return sealing.sealed(session, place(actor.organisation, key), response)
+
+
+def _response(session: Session, actor: Actor, row: Row[*tuple[Any, ...]]) -> bytes:
+    where = place(actor.organisation, row.key)
+    return sealing.opened(session, where, bytes(row.response))
+
+
 def _row(session: Session, actor: Actor, key: str) -> Row[*tuple[Any, ...]] | None:
     asked = {"organisation": actor.organisation, "key": key}
-    return session.execute(_GIVEN, asked).first()
+    return run(session, _GIVEN, asked).first()
 
 
 def _first(
@@ -175,7 +233,7 @@ def _identifiers(entries: list[Entry], body: bytes) -> list[str]:
     # A sender that heard no answer sends the same bytes again, with or without a key.
     content = [f"content:{_hash(body)}"] if body and made >= _REFERRAL else []
     return content + [
-        f"submission:{identifier.get('value', '')}"
+        f"{_SUBMISSION}{identifier.get('value', '')}"
         for entry in entries
         if entry.type == "ServiceRequest" and entry.method == "POST" and entry.resource
         for identifier in entry.resource.get("identifier", ())

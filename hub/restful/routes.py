@@ -17,12 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.actor import Actor
+from hub.audit.caller import enter
+from hub.disclosure.classes import PUBLIC_TYPES
 from hub.faults import retried
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, issue
 from hub.restful import (
+    admin,
     answers,
     contents,
+    disclosures,
+    explain,
     operations,
     read,
     search,
@@ -33,13 +38,21 @@ from hub.restful.answers import Answer
 from hub.restful.call import Call, read_call
 from hub.restful.capability import capability_statement
 from hub.restful.coding import compressed, is_compressible, read_body
-from hub.restful.formats import in_xml, is_xml, rendered, require_acceptable
+from hub.restful.formats import (
+    FHIR,
+    PRINTED,
+    Format,
+    in_xml,
+    is_xml,
+    rendered,
+    require_acceptable,
+)
 from hub.restful.history import history, history_system, history_type
 from hub.restful.hub import Hub
 from hub.restful.intake import intake
 from hub.restful.provenance import require_speakable
-from hub.restful.refusals import refused
-from hub.restful.served import SERVED
+from hub.restful.refusals import of_call, refused
+from hub.restful.served import AUDIT_TYPES, SERVED
 from hub.restful.transaction import batch_or_transaction
 from hub.smart.actors import authenticate
 
@@ -52,6 +65,7 @@ class Way(NamedTuple):
 
     handler: Handler
     interaction: str
+    formats: tuple[Format, ...] = FHIR
 
 
 Ways = Mapping[str, Way]
@@ -81,7 +95,11 @@ def routes(hub: Hub) -> list[Route]:
         ),
         (
             f"{base}/EpisodeOfCare{id_}/$explain-access",
-            {"GET": Way(operations.explain_access, "operation")},
+            {"GET": Way(explain.explain_access, "operation")},
+        ),
+        (
+            f"{base}/Patient{id_}/$disclosures",
+            {"GET": Way(disclosures.disclosures, "operation", PRINTED)},
         ),
         (f"{base}/_search", {"POST": Way(search.search_system, "search-system")}),
         *_subscription_routes(f"{base}/Subscription", id_),
@@ -120,6 +138,7 @@ def routes(hub: Hub) -> list[Route]:
     return [
         _metadata_route(hub, f"{base}/metadata"),
         *(_route(hub, path, ways) for path, ways in table),
+        *(_admin_route(hub, path) for path in admin.WAYS),
     ]
 
 
@@ -157,6 +176,16 @@ def _route(hub: Hub, path: str, ways: Ways) -> Route:
     return made
 
 
+def _admin_route(hub: Hub, path: str) -> Route:
+    """Not a FhirRoute: the OpenAPI document tells of it in its own words."""
+    ways = {method: Way(*one) for method, one in admin.WAYS[path].items()}
+
+    async def endpoint(request: Request) -> Response:
+        return await _answer(hub, request, ways)
+
+    return Route(path, endpoint, methods=_EVERY)
+
+
 _WITHIN = re.compile(r"\*|[A-Z][A-Za-z]*")
 # Every method reaches the endpoint, which answers 405 as an OperationOutcome.
 _EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -171,6 +200,7 @@ async def _answer(hub: Hub, request: Request, ways: Ways) -> Response:
     except FhirError as error:
         refusal = answers.of_issues(error.issues, error.status)
     call = read_call(request, body)
+    enter(request.client.host if request.client else None, call.request_id)
     method = "GET" if request.method == "HEAD" else request.method
     if refusal is not None:
         answer = refusal
@@ -207,14 +237,15 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
             # Not audited: a client that runs wild would fill the log.
             return answers.throttled(wait)
         if not contents.wants_native(call):
-            require_acceptable(call)
+            require_acceptable(call, way.formats)
         require_speakable(call, way.interaction)
-        _require_open(hub, way)
+        _require_open(hub, way, call)
+        actor = replace(actor, sees_cases=not hub.is_read_only)
         # A handler reads the bytes anew and, before its commit, touches nothing but
         # the database: it may be run again.
         return retried(partial(way.handler, hub, actor, call))
     except Exception as error:  # noqa: BLE001 - the last line of defence (F18)
-        issues = refused(hub, actor, way.interaction, error, call.request_id)
+        issues = refused(hub, actor, of_call(call, way.interaction), error)
         answer = answers.of_issues(issues, FhirError(*issues).status)
     if answer.status == 405:  # noqa: PLR2004 - RFC 9110 §15.5.6: Allow is a must
         allow = {"Allow": _allow(ways, call, but=call.method)}
@@ -222,10 +253,25 @@ def _handle(hub: Hub, ways: Ways, way: Way, call: Call) -> Answer:
     return answer
 
 
-def _require_open(hub: Hub, way: Way) -> None:
-    """A hub that was set back only reads until somebody has reconciled it (K7)."""
-    if hub.is_read_only and way.interaction in _WRITING:
+def _require_open(hub: Hub, way: Way, call: Call) -> None:
+    """What a hub that was set back still does until somebody has reconciled it (K7).
+
+    A consent may have been withdrawn after the backup, and stands in it as given. Its
+    store of consents is as good as unreadable: no case data (security.md §1.5, G10).
+    The directory, vocabularies and the log are open, for whoever reconciles.
+    """
+    if not hub.is_read_only:
+        return
+    if way.interaction in _WRITING:
         raise FhirError(issue("HUB-REST-082"))
+    if way.handler is not operations.route_operation and not _is_of_no_case(call):
+        raise FhirError(issue("HUB-CON-032"))
+
+
+def _is_of_no_case(call: Call) -> bool:
+    """True when all that a path can answer with is of no person."""
+    open_types = (*PUBLIC_TYPES, *AUDIT_TYPES)
+    return call.path.get("type") in open_types and "within" not in call.path
 
 
 def _is_unknown(call: Call) -> bool:

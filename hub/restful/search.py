@@ -65,20 +65,27 @@ def search_system(hub: Hub, actor: Actor, call: Call) -> Answer:
 
 def search_compartment(hub: Hub, actor: Actor, call: Call) -> Answer:
     """GET /Patient/id/T?…, or every type of the compartment with `*`."""
-    compartment, wanted = call.path["type"], call.path["within"]
-    path = f"{compartment}/{call.id}/{wanted}"
-    within = Member(compartment, call.id)
+    within = Member(call.path["type"], call.id)
+    return _search(
+        hub, actor, call, place_within(hub, actor, within, call.path["within"])
+    )
+
+
+def place_within(hub: Hub, actor: Actor, within: Member, wanted: str) -> Place:
+    """One type, or with `*` every type, of a compartment; 404, 405, 403 as a search."""
+    compartment = within.type
+    path = f"{compartment}/{within.id}/{wanted}"
     types = compartments().get(compartment, {})
     if wanted == "*" and types:
         known = sorted(types.keys() & hub.declared.keys())
         every = tuple(name for name in known if actor.may("s", name))
         if not every:
             require_scope(actor, "s", "*")
-        return _search(hub, actor, call, Place(path, within=within, every=every))
+        return Place(path, within=within, every=every)
     if wanted not in types or wanted not in hub.declared:
         raise FhirError(issue("HUB-REST-003"))
     require_interaction(actor, "search-type", wanted)
-    return _search(hub, actor, call, Place(path, wanted, within))
+    return Place(path, wanted, within)
 
 
 def _search(hub: Hub, actor: Actor, call: Call, place: Place) -> Answer:
@@ -89,17 +96,6 @@ def _search(hub: Hub, actor: Actor, call: Call, place: Place) -> Answer:
     with hub.database.transaction(write=False) as session:
         found = found_at(hub, session, actor, place, asked, lenient=call.is_lenient)
     return answers.of_json(found)
-
-
-def searchset(
-    hub: Hub,
-    session: Session,
-    actor: Actor,
-    resource_type: str,
-    asked: list[tuple[str, str]],
-) -> dict[str, Any]:
-    """The answer to a search of one type, recorded in the audit log."""
-    return found_at(hub, session, actor, Place(resource_type, resource_type), asked)
 
 
 def found_at(
@@ -116,9 +112,10 @@ def found_at(
         return search_audit(hub, session, actor, asked)
     link = links.follow(hub, actor, place.path, asked)
     criteria, position = link or (asked, None)
+    raw = [(name, value) for name, value in criteria]
     query = search.parse(
         place.type,
-        [(name, value) for name, value in criteria],
+        raw,
         hub.declared,
         base_url=hub.base,
         lenient=lenient,
@@ -140,23 +137,30 @@ def found_at(
         default_count=hub.settings.page_size,
         max_count=hub.settings.max_page_size,
     )
-    _record(session, actor, place, query, result)
+    _record(session, actor, place, raw, result)
     return _bundle(hub, actor, place, query, result)
 
 
 def _record(
-    session: Session, actor: Actor, place: Place, query: Query, result: Result
+    session: Session,
+    actor: Actor,
+    place: Place,
+    asked: list[tuple[str, str]],
+    result: Result,
 ) -> None:
-    """One event per patient disclosed, one event when there is none (BALP)."""
+    """One event per patient disclosed, one event when there is none (BALP).
+
+    All that was asked is kept, what was not understood too; of a later page the
+    question that its link stands for.
+    """
     shown = [(s.type, s.id) for s in (*result.matches, *result.included)]
     patients = cases.patients_of(session, shown)
     patients |= {id for type_, id in shown if type_ == "Patient"}
-    asked = f"{place.path}?{urlencode(query.understood)}"
     audit.record(
         session,
         actor,
         place.interaction,
-        query=asked,
+        query=f"{place.path}?{urlencode(asked)}",
         patients=[f"Patient/{p}" for p in sorted(patients)],
         at=dates.now(),
     )

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from hub.actor import Actor
 from hub.changes import By
 from hub.database import Session
 from hub.fhir import dates
 from hub.fhir.outcome import FhirError, Issue, issue
+from hub.fhir.search import Member
 from hub.fhir.search_values import date_range
 from hub.restful import answers
 from hub.restful.answers import Answer
@@ -26,7 +28,7 @@ from hub.restful.one import (
 from hub.restful.patching import from_entry
 from hub.restful.privacy import read_audit
 from hub.restful.read import part, shown_of
-from hub.restful.search import searchset
+from hub.restful.search import Place, found_at, place_within
 from hub.restful.visible import (
     record_read,
     record_unmatched,
@@ -161,12 +163,13 @@ def _get(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
         asked = Asked(entry.type or None, entry.id)
         bundle = history_bundle(hub, session, by.actor, asked, tuple(query))
         return Done(OK, answer=answers.of_json(bundle))
-    if entry.id is None:
-        found = searchset(hub, session, by.actor, entry.type, query)
+    if entry.id is None or entry.within:
+        place = place_of(hub, by.actor, entry)
+        found = found_at(hub, session, by.actor, place, query)
         return Done(OK, answer=answers.of_json(found))
     if entry.type == "AuditEvent":
         parameters(tuple(query))
-        return Done(OK, answer=read_audit(session, by.actor, entry.id))
+        return Done(OK, answer=read_audit(hub, session, by.actor, entry.id))
     shown = shown_of(tuple(query))
     stored = _read(session, by, entry)
     if stored.deleted:
@@ -178,6 +181,14 @@ def _get(hub: Hub, session: Session, by: By, entry: Entry) -> Done:
     ):
         return Done("304 Not Modified", stored)
     return Done(OK, stored, part(None, stored, shown))
+
+
+def place_of(hub: Hub, actor: Actor, entry: Entry) -> Place:
+    """Where a GET entry searches: a type, a compartment, or several types."""
+    if entry.within:
+        within = Member(entry.type, entry.id or "")
+        return place_within(hub, actor, within, entry.within)
+    return Place(entry.type, entry.type)
 
 
 def _read(session: Session, by: By, entry: Entry) -> Stored:

@@ -13,3 +13,8 @@ submission = Table(
     Column("response", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
+
+
+def place(organisation: str, key: str) -> str:
+    """What an answer that holds content is sealed for."""
+    return f"submission/{organisation}/{key}"

@@ -31,9 +31,9 @@ from hub.restful.checks import form_issues, require_valid
 from hub.restful.formats import read_resource
 from hub.restful.history import require_system
 from hub.restful.hub import Hub
-from hub.restful.refusals import refused
+from hub.restful.refusals import of_entry, refused
 from hub.restful.served import SERVED
-from hub.restful.single import Done, run_alone
+from hub.restful.single import Done, place_of, run_alone
 from hub.restful.whole import Whole
 
 
@@ -65,7 +65,7 @@ def require_sound(
     require_distinct(entries)
     for entry in entries:
         _require_known(entry)
-        _require_scope(actor, entry)
+        _require_scope(hub, actor, entry)
     require_valid(hub.knowledge, bundle)
     require_none([i for e in entries for i in _form_issues(hub, e)])
 
@@ -85,7 +85,8 @@ def process(
     in `Prefer: return=`.
     """
     by = By(actor)
-    known = replay.find(session, actor, key, entries, body)
+    said = replay.content_of(entries, body)
+    known = replay.find(session, actor, key, entries, body, said)
     if known is None:
         whole = Whole(hub, session, by, entries)
         done = whole.run()
@@ -95,7 +96,7 @@ def process(
         return known
     made = [_response_entry(entry, done[entry.index], prefers) for entry in entries]
     response = encode(_response("transaction-response", made))
-    replay.keep(session, actor, key, entries, body, response, by.at, whole.made)
+    replay.keep(session, actor, key, entries, body, response, by.at, said, whole.made)
     return response
 
 
@@ -128,8 +129,8 @@ def _batch(hub: Hub, actor: Actor, call: Call, entries: list[Entry]) -> dict[str
             done = retried(partial(_do, hub, actor, entry))
             results.append(_response_entry(entry, done, call.prefers))
         except Exception as error:  # noqa: BLE001 - the others were stored already
-            act = entry.interaction
-            results.append(_failed(refused(hub, actor, act, error, call.request_id)))
+            attempt = of_entry(entry, call.request_id)
+            results.append(_failed(refused(hub, actor, attempt, error)))
     _committed(hub, entries)
     return _response("batch-response", results)
 
@@ -138,20 +139,28 @@ def _do(hub: Hub, actor: Actor, entry: Entry) -> Done:
     # A copy: what is stored is a changed resource, and the entry may be tried again.
     tried = deepcopy(entry)
     with hub.database.transaction() as session:
-        _require_scope(actor, tried)
+        _require_scope(hub, actor, tried)
         return run_alone(hub, session, By(actor), tried)
+
+
+_OF_ALL_TYPES = ("history-system", "search-system")
 
 
 def _require_known(entry: Entry) -> None:
     """A transaction with a route that does not exist is malformed (F13)."""
-    if entry.type not in SERVED and entry.interaction != "history-system":
+    if entry.type not in SERVED and entry.interaction not in _OF_ALL_TYPES:
         raise FhirError(issue("HUB-REST-014", f"{entry.path}.request.url"))
 
 
-def _require_scope(actor: Actor, entry: Entry) -> None:
+def _require_scope(hub: Hub, actor: Actor, entry: Entry) -> None:
     interaction = entry.interaction
     if interaction == "history-system":
         require_system(actor)
+        return
+    if interaction == "search-system":
+        return  # its types stand in the query: asked where that is understood
+    if entry.within:
+        place_of(hub, actor, entry)
         return
     require_interaction(actor, interaction, entry.type)
     is_conditional = not entry.is_read and entry.query is not None

@@ -12,6 +12,8 @@ from hub.fhir.outcome import FhirError, issue
 from hub.fhir.search import Query
 from hub.store import resources as store
 from hub.store.resources import Stored
+from hub.store.stored import from_row
+from hub.store.tables import resource
 
 
 def require_visible(session: Session, actor: Actor, type: str, id: str) -> Stored:
@@ -20,6 +22,24 @@ def require_visible(session: Session, actor: Actor, type: str, id: str) -> Store
     if stored is None:
         raise FhirError(issue("HUB-REST-001"))
     return stored
+
+
+def read_and_record(session: Session, actor: Actor, type: str, id: str) -> Stored:
+    """`require_visible` and the one AuditEvent of it (F17), for the read of a resource.
+
+    One statement finds the resource and whom it is about.
+    """
+    row = store.read_row(session, _WITH_PERSON, (type, id), visible_to(actor))
+    if row is None:
+        raise FhirError(issue("HUB-REST-001"))
+    stored = from_row(session, row)
+    patient = row.patient or (id if type == "Patient" else None)
+    _record(session, actor, "read", stored, patient)
+    return stored
+
+
+# Built once: asked on every read.
+_WITH_PERSON = store.CURRENT.add_columns(cases.patient_of(resource).label("patient"))
 
 
 def require_version(
@@ -45,6 +65,16 @@ def record_read(
 ) -> None:
     """Exactly one AuditEvent of a read, vread or history (F17)."""
     patient = patient_of(session, stored.type, stored.id)
+    _record(session, actor, interaction, stored, patient)
+
+
+def _record(
+    session: Session,
+    actor: Actor,
+    interaction: str,
+    stored: Stored,
+    patient: str | None,
+) -> None:
     audit.record(
         session,
         actor,

@@ -18,6 +18,8 @@ from hub.fhir import dates
 from hub.referrals.knowledge import Knowledge
 from hub.referrals.withdraw import expire
 from hub.running.subscribers import Subscribers
+from hub.sealing import keep
+from hub.sealing.keys import content_keys
 from hub.settings import Settings
 from hub.smart.server import cleanup
 from hub.smart.signing import signing_keys
@@ -49,6 +51,7 @@ def make_worker(settings: Settings, database: Database) -> Worker:
     from connectors.fhir_rest.send import FhirRest
     from connectors.resthook.send import RestHook
 
+    keep(database, content_keys(settings))
     keys = signing_keys(settings)
     notifying = Subscribers(database, settings.organization, secrets.keys(keys))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from hub import audit, changes
+from hub import audit, changes, sealing
 from hub.actor import Actor
 from hub.app import know
 from hub.changes import By
@@ -12,6 +12,7 @@ from hub.database import Database
 from hub.directory.seeds import read
 from hub.directory.tables import organisations
 from hub.migrations import is_current, upgrade
+from hub.sealing.keys import content_keys
 from hub.settings import Settings
 
 
@@ -37,6 +38,7 @@ def import_directory(
     seed = read(folder or settings.profiles / "directory")
     published = know(settings).published()
     audit.observe(database, settings.organization, settings.base_url)
+    sealing.keep(database, content_keys(settings))
     with database.transaction() as session:
         by = By(operator(settings))
         for resource in (*seed.resources, *published):

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from hub.actor import Actor
-from hub.database import Database, Session
+from hub.database import Database, Session, run
 from hub.fhir.dates import micros, now
 from hub.fhir.outcome import FhirError, issue
+from hub.smart.certificate import presented
 from hub.smart.endpoints import digest
 from hub.smart.scopes import effective
-from hub.smart.tables import client, token
+from hub.smart.tables import client, person, token
 
 # RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
 _BEARER = re.compile(r"bearer(?: +(?P<token>\S.*))?", re.IGNORECASE | re.DOTALL)
@@ -29,14 +30,24 @@ _LIVE = (
         client.c.organisation,
         client.c.roles,
         client.c.scopes,
+        client.c.certificate,
         token.c.scope,
+        person.c.practitioner,
     )
     .join(client, client.c.client_id == token.c.client_id)
+    .outerjoin(person, person.c.id == token.c.person)
     .where(
         token.c.digest == bindparam("digest"),
         token.c.revoked_at.is_(None),
         token.c.expires_at > bindparam("at"),
         client.c.enabled.is_(True),
+        or_(
+            token.c.person.is_(None),
+            and_(
+                person.c.enabled.is_(True),
+                person.c.organisation == client.c.organisation,
+            ),
+        ),
     )
 )
 
@@ -51,7 +62,8 @@ def authenticate(
 
     `authorization_headers` are all values of that header, in order. Scopes are
     those of the token that are still registered. Raises FhirError HUB-AUTH-001
-    (none), -002 (invalid, expired, revoked, client disabled), -004 (two headers).
+    (none), -002 (invalid, expired, revoked, client or person disabled), -004 (two
+    headers).
     """
     raw_token = _bearer(authorization_headers)
     if isinstance(where, Database):
@@ -80,8 +92,9 @@ def _actor(
     session: Session, raw_token: str, request_id: str, correlation_id: str
 ) -> Actor:
     asked = {"digest": digest(raw_token), "at": micros(now())}
-    row = session.execute(_LIVE, asked).first()
-    if row is None:
+    row = run(session, _LIVE, asked).first()
+    # RFC 8705 §3: whoever holds the token must hold the certificate's key too.
+    if row is None or row.certificate not in (None, presented()):
         raise FhirError(issue("HUB-AUTH-002"))
     return Actor(
         client_id=row.client_id,
@@ -90,4 +103,5 @@ def _actor(
         roles=frozenset(row.roles.split()),
         request_id=request_id,
         correlation_id=correlation_id,
+        person=row.practitioner or "",
     )

@@ -22,6 +22,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from hub.fhir.json import decode_value
 from hub.fhir.outcome import FhirError
+from hub.smart.certificate import presented
 from hub.smart.clients import Client
 from hub.smart.jwks import ALGORITHMS, Key
 from hub.smart.keys import ClientKeys
@@ -86,6 +87,8 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc] # untyped
             raise refused("unknown client" if client is None else "signature")
         if form.get("client_id", client.client_id) != client.client_id:
             raise refused("client_id of another", client)
+        if client.certificate not in (None, presented()):
+            raise refused("certificate", client)
         self._require_claims(claims, client)
         request.client = client
         return client

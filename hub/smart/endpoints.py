@@ -9,10 +9,13 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from sqlalchemy import Row, select, update
 
+from hub import audit
+from hub.actor import Actor
 from hub.database import Database
 from hub.fhir.dates import micros, now
 from hub.smart.assertion import METHOD
 from hub.smart.clients import Client
+from hub.smart.tables import person as person_table
 from hub.smart.tables import token as token_table
 
 _SECOND = 1_000_000  # microseconds
@@ -36,7 +39,8 @@ class StoredToken:
         return bool(self.row.expires_at <= micros(now()))
 
     def is_revoked(self) -> bool:
-        return self.row.revoked_at is not None
+        is_stopped = self.row.person is not None and not self.row.enabled
+        return is_stopped or self.row.revoked_at is not None
 
 
 class _TokenQuery:
@@ -55,7 +59,11 @@ class _TokenQuery:
         self, token_string: str, token_type_hint: str
     ) -> StoredToken | None:
         del token_type_hint
-        query = select(token_table).where(token_table.c.digest == digest(token_string))
+        query = (
+            select(token_table, person_table.c.enabled)
+            .outerjoin(person_table, person_table.c.id == token_table.c.person)
+            .where(token_table.c.digest == digest(token_string))
+        )
         with self.server.database.transaction(write=False) as session:
             row = session.execute(query).first()
         return None if row is None else StoredToken(row)
@@ -81,7 +89,15 @@ class Introspection(_TokenQuery, IntrospectionEndpoint):  # type: ignore[misc] #
             "token_type": "bearer",
             "exp": token.row.expires_at // _SECOND,
             "iat": token.row.issued_at // _SECOND,
+            **self._confirmation(token),
         }
+
+    def _confirmation(self, token: StoredToken) -> dict[str, Any]:
+        """RFC 8705 §3.2: what a resource server must find the token bound to."""
+        owner = self.server.query_client(token.row.client_id)
+        if owner is None or owner.certificate is None:
+            return {}
+        return {"cnf": {"x5t#S256": owner.certificate}}
 
 
 class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyped
@@ -100,8 +116,10 @@ class Revocation(_TokenQuery, RevocationEndpoint):  # type: ignore[misc] # untyp
         return found
 
     def revoke_token(self, token: StoredToken, request: OAuth2Request) -> None:
-        del request
+        client: Client = request.client
+        actor = Actor(client.client_id, client.organisation, roles=client.roles)
         with self.server.database.transaction() as session:
+            audit.record(session, actor, "logout", at=now())
             session.execute(
                 update(token_table)
                 .where(

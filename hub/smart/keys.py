@@ -57,14 +57,21 @@ class ClientKeys:
         """The one fitting key with this kid; None when there is none to trust."""
         if client.jwks_url is None:
             return jwks.choose(client.jwks, kid, algorithm)
-        entry = self._entry(client.jwks_url)
+        return jwks.choose(self.at(client.jwks_url, kid), kid, algorithm)
+
+    def at(self, url: str, kid: str) -> Any:
+        """The unverified JWKS at a URL, fetched anew for a kid it did not have.
+
+        None when it cannot be had now.
+        """
+        entry = self._entry(url)
         # One fetch at a time for each URL: the others wait for its answer.
         with entry.lock:
             moment = self._clock()
             rests = moment - entry.fetched_at < _REFETCH_UNKNOWN_KID
             if moment >= entry.fresh_until or not (_has_kid(entry.keys, kid) or rests):
-                self._fetch(client.jwks_url, entry)
-            return jwks.choose(entry.keys, kid, algorithm)
+                self._fetch(url, entry)
+            return entry.keys
 
     def _entry(self, url: str) -> _Entry:
         with self._entries_lock:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
-from hub.actor import Scope
+from hub.actor import NAMED_ONLY, Scope
+
+Context = Literal["system", "user"]
 
 LETTERS = "cruds"
 _V1 = {"read": "rs", "write": "cud", "*": LETTERS}
@@ -43,7 +45,7 @@ def parse_word(word: str) -> Word | None:
         return None
     rights = match["rights"]
     scope = Scope(
-        context=cast("Literal['system', 'user']", match["context"]),
+        context=cast("Context", match["context"]),
         resource_type=match["type"],
         letters=frozenset(_V1.get(rights, rights)),
     )
@@ -58,18 +60,18 @@ def parse(text: str) -> frozenset[Scope]:
 
 
 @lru_cache(maxsize=1024)
-def grant(requested: str, registered: str) -> str:
+def grant(requested: str, registered: str, context: Context = "system") -> str:
     """The granted scope text: requested ∩ registered, per type and letter.
 
     Each word is answered in the notation in which it was asked; a v1 word only when
-    all its letters were granted, else its v2 remainder. `system/` only: these are
-    the scopes of client_credentials. Empty when nothing is left.
+    all its letters were granted, else its v2 remainder. `system` are the scopes of
+    client_credentials, `user` those of authorization_code. Empty when nothing is left.
     """
-    allowed = parse(registered)
+    allowed = frozenset(s for s in parse(registered) if s.context == context)
     answers: dict[str, None] = {}
     for text in requested.split(" "):
         word = parse_word(text)
-        if word is not None and word.scope.context == "system":
+        if word is not None and word.scope.context == context:
             answers.update(dict.fromkeys(_answers(word, allowed)))
     return " ".join(answers)
 
@@ -77,7 +79,7 @@ def grant(requested: str, registered: str) -> str:
 @lru_cache(maxsize=1024)
 def effective(granted: str, registered: str) -> frozenset[Scope]:
     """What a token with `granted` may do now that `registered` is registered."""
-    return parse(grant(granted, registered))
+    return parse(grant(granted, registered)) | parse(grant(granted, registered, "user"))
 
 
 def render(scope: Scope) -> str:
@@ -94,32 +96,32 @@ def render_all(scopes: Iterable[Scope]) -> str:
 def covers(allowed: Iterable[Scope], letter: str, resource_type: str) -> bool:
     """True when some scope has this letter for this type, or `*` for all types.
 
-    `*` never includes AuditEvent: reading the log must be named.
+    `*` never includes what is in NAMED_ONLY.
     """
-    types = {resource_type, "*"} - ({"*"} if resource_type == "AuditEvent" else set())
+    types = {resource_type} if resource_type in NAMED_ONLY else {resource_type, "*"}
     return any(
         letter in scope.letters and scope.resource_type in types for scope in allowed
     )
 
 
 def _answers(word: Word, allowed: frozenset[Scope]) -> Iterator[str]:
-    scopes = [scope for scope in allowed if scope.context == "system"]
-    for resource_type in _types(word.scope.resource_type, scopes):
+    context = word.scope.context
+    for resource_type in _types(word.scope.resource_type, allowed):
         letters = frozenset(
             letter
             for letter in word.scope.letters
-            if covers(scopes, letter, resource_type)
+            if covers(allowed, letter, resource_type)
         )
         if not letters:
             continue
         if word.v1 and letters == word.scope.letters:
-            yield f"system/{resource_type}.{word.v1}"
+            yield f"{context}/{resource_type}.{word.v1}"
         else:
-            yield render(Scope("system", resource_type, letters))
+            yield render(Scope(context, resource_type, letters))
 
 
 def _types(asked: str, allowed: Iterable[Scope]) -> list[str]:
     # `*` is answered type by type, but for what is itself registered for `*`.
     if asked != "*":
         return [asked]
-    return sorted({s.resource_type for s in allowed} - {"AuditEvent"})
+    return sorted({s.resource_type for s in allowed} - NAMED_ONLY)

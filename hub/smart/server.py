@@ -1,7 +1,7 @@
 """The authorization server: authlib's, with our storage and our stricter rules.
 
-RFC 6749 (client_credentials); SMART 2.2 Backend Services. Sync: call it
-in a thread.
+RFC 6749 (client_credentials, and authorization_code where persons can log in); SMART
+2.2. Sync: call it in a thread.
 """
 
 import secrets
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
+    InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
     OAuth2Error,
@@ -27,12 +29,22 @@ from hub.database import Database, Session
 from hub.fhir.dates import micros, now
 from hub.fhir.outcome import issue
 from hub.settings import Settings
-from hub.smart import clients
+from hub.smart import clients, codes
 from hub.smart.assertion import METHOD, SKEW, ClientAssertion
+from hub.smart.authorization_code import (
+    S256,
+    AuthorizationCode,
+    Issuer,
+    Redirect,
+    with_state,
+)
 from hub.smart.clients import Client
 from hub.smart.endpoints import Introspection, Revocation, digest
 from hub.smart.keys import ClientKeys
+from hub.smart.persons import Person
 from hub.smart.scopes import grant, is_well_formed
+from hub.smart.tables import code as code_table
+from hub.smart.tables import login as login_table
 from hub.smart.tables import token as token_table
 from hub.smart.tables import used_assertion
 
@@ -42,7 +54,9 @@ _KEEP_USED = (24 * 3600 + SKEW) * _SECOND
 _KEEP_EXPIRED = 3600 * _SECOND
 _DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
-    "unsupported_grant_type": "Only client_credentials is supported.",
+    "unsupported_grant_type": "This grant type is not supported.",
+    "unauthorized_client": "The client is not registered for this.",
+    "unsupported_response_type": "Only code is supported.",
 }
 
 
@@ -72,6 +86,23 @@ class FormRequest(OAuth2Request):  # type: ignore[misc] # authlib is untyped
         return self._form
 
 
+class QueryRequest(OAuth2Request):  # type: ignore[misc] # authlib is untyped
+    """A request of the authorization endpoint; `uri` comes from settings."""
+
+    def __init__(self, uri: str, parameters: dict[str, str]) -> None:
+        super().__init__("GET", uri)
+        self.args_ = parameters
+        self.payload = BasicOAuth2Payload(parameters)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return self.args_
+
+    @property
+    def form(self) -> dict[str, str]:
+        return {}
+
+
 class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
     """Tokens, introspection and revocation for registered clients."""
 
@@ -81,6 +112,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         super().__init__()
         self._settings = settings
         self.database = database
+        self.fhir_base = settings.fhir_base
         self.register_client_auth_method(
             METHOD, ClientAssertion(settings.token_url, keys, self._use_once)
         )
@@ -88,11 +120,15 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         self.register_grant(ClientCredentials)
         self.register_endpoint(Introspection)
         self.register_endpoint(Revocation)
+        self._issuer = Issuer(settings.base_url.rstrip("/"))
+        if settings.has_login:
+            self.register_grant(AuthorizationCode, [S256()])
+            self.register_extension(self._issuer)
 
     def token(self, form: dict[str, str]) -> Answer:
         """POST /oauth/token."""
         if not form.get("grant_type"):
-            return self.refuse(InvalidRequestError("grant_type is missing."))
+            return self.refuse_unread(InvalidRequestError("grant_type is missing."))
         answer: Answer = self.create_token_response(form)
         return answer
 
@@ -105,6 +141,36 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
         """POST /oauth/revoke."""
         answer: Answer = self.create_endpoint_response("revocation", form)
         return answer
+
+    def authorization(self, parameters: dict[str, str]) -> AuthorizationCode:
+        """The grant of a valid authorization request; raises OAuth2Error."""
+        uri = f"{self._settings.base_url.rstrip('/')}/oauth/authorize"
+        grant_: AuthorizationCode = self.get_consent_grant(
+            QueryRequest(uri, parameters)
+        )
+        return grant_
+
+    def authorize(self, found: AuthorizationCode, person: Person | None) -> Answer:
+        """Send the browser back: with a code for the person, or with access_denied."""
+        answer: Answer | Redirect = self.create_authorization_response(
+            found.request, grant_user=person, grant=found
+        )
+        return _sent(answer)
+
+    def deny(self, error: OAuth2Error, state: str | None) -> Answer:
+        """Tell a client of an error, by its redirect URI once that is known good."""
+        if not error.redirect_uri:
+            # One answer whether client or address is unknown, and no redirect: an
+            # address that is not registered may be anybody's (open redirect).
+            return self.refuse(InvalidRequestError("client_id or redirect_uri."))
+        told = Redirect(add_params_to_uri(error.redirect_uri, with_state(error, state)))
+        self._issuer.add_issuer_parameter(self, told)
+        return _sent(told)
+
+    def refuse_unread(self, error: OAuth2Error) -> Answer:
+        """Refuse a request whose form could not be read, and record that."""
+        audit.refuse(self.database, None, "login", [issue("HUB-AUTH-005")], at=now())
+        return self.refuse(error)
 
     def refuse(self, error: OAuth2Error) -> Answer:
         """Render an error as RFC 6749 §5.2 says, without anything received."""
@@ -133,11 +199,24 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
             "expires_at": issued + token["expires_in"] * _SECOND,
         }
         client: Client = request.client
-        actor = Actor(client.client_id, client.organisation, roles=client.roles)
-        with self.database.transaction(write=False) as session:
+        person: Person | None = request.user
+        actor = Actor(
+            client.client_id,
+            client.organisation,
+            roles=client.roles,
+            person=person.practitioner if person else "",
+        )
+        # A code's token takes its turn with a second use of the code.
+        with self.database.transaction(write=person is not None) as session:
+            if person is not None:
+                row["person"] = person.id
+                row["code"] = request.authorization_code.row.digest
+                if codes.is_revoked(session, row["code"]):
+                    raise InvalidGrantError
             session.execute(insert(token_table), [row])
             # No audit row, no token (security.md §4).
-            audit.record(session, actor, "login", at=now())
+            asked = f"scope={token['scope']}"
+            audit.record(session, actor, "login", query=asked, at=now())
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         if isinstance(request, OAuth2Request):
@@ -146,14 +225,17 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
 
     def handle_response(
         self, status: int, body: Any, headers: list[tuple[str, str]]
-    ) -> Answer:
-        del headers  # authlib's are the same for all; ours are set in `_answer`
-        return _answer(status, body)
+    ) -> Answer | Redirect:
+        # Authlib's others are the same for all; ours are set in `_answer`.
+        location = dict(headers).get("Location")
+        return Redirect(location) if location else _answer(status, body)
 
     def handle_error_response(
         self, request: OAuth2Request, error: OAuth2Error
-    ) -> Answer:
-        del request
+    ) -> Answer | Redirect:
+        if error.redirect_uri:
+            told = with_state(error, request.payload.state)
+            return Redirect(add_params_to_uri(error.redirect_uri, told))
         # Who it was is not known: whatever the assertion says is unverified.
         kind = "HUB-AUTH-006" if error.error == "invalid_client" else "HUB-AUTH-005"
         audit.refuse(self.database, None, "login", [issue(kind)], at=now())
@@ -212,7 +294,21 @@ def cleanup(session: Session) -> int:
     used = delete(used_assertion).where(
         used_assertion.c.expires_at < moment - _KEEP_USED
     )
-    return session.execute(tokens).rowcount + session.execute(used).rowcount
+    spent = delete(code_table).where(code_table.c.expires_at < moment - _KEEP_USED)
+    logins = delete(login_table).where(login_table.c.expires_at < moment)
+    return sum(session.execute(one).rowcount for one in (tokens, used, spent, logins))
+
+
+def _sent(answer: Answer | Redirect) -> Answer:
+    """303, so that a form that was posted is never posted on (RFC 9700 §4.12)."""
+    if isinstance(answer, Answer):
+        return answer
+    headers = (
+        ("Location", answer.location),
+        ("Cache-Control", "no-store"),
+        ("Referrer-Policy", "no-referrer"),  # the code stands in the address
+    )
+    return Answer(303, b"", headers)
 
 
 def _answer(

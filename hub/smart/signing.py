@@ -13,12 +13,13 @@ from typing import Any
 
 import orjson
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from hub.fhir.outcome import FhirError, issue
 from hub.settings import Settings
 
 FILE_NAME = "signing-key.json"
+_MIN_RSA_BITS = 2048
 
 
 def signing_keys(settings: Settings) -> tuple[ECKey, ...]:
@@ -32,6 +33,29 @@ def signing_keys(settings: Settings) -> tuple[ECKey, ...]:
     if settings.dev and not path.exists():
         _create(path)
     return _load(path)
+
+
+def login_key(settings: Settings, own: Sequence[ECKey]) -> ECKey | RSAKey:
+    """The private key with which the hub redeems codes at the OpenID provider.
+
+    The hub's own, which /oauth/jwks publishes, unless a setting names another file.
+    Raises FhirError HUB-AUTH-038.
+    """
+    if settings.oidc_key is None:
+        return own[0]
+    try:
+        if settings.oidc_key.stat().st_mode & 0o077:
+            raise FhirError(issue("HUB-AUTH-038"))
+        key = JWKRegistry.import_key(orjson.loads(settings.oidc_key.read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError, JoseError):
+        raise FhirError(issue("HUB-AUTH-038")) from None
+    if isinstance(key, ECKey):
+        is_fit = key.curve_name in ("P-256", "P-384")
+    else:
+        is_fit = isinstance(key, RSAKey) and key.raw_value.key_size >= _MIN_RSA_BITS
+    if not is_fit or not key.is_private or not isinstance(key, ECKey | RSAKey):
+        raise FhirError(issue("HUB-AUTH-038"))
+    return key
 
 
 def public_jwks(keys: Sequence[ECKey]) -> dict[str, Any]:

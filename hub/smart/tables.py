@@ -1,4 +1,4 @@
-"""What the authorization server keeps: clients, access tokens, used assertions.
+"""What the authorization server keeps: clients, persons, tokens, codes, logins.
 
 Moments are microseconds since 1970 UTC (`hub.fhir.dates.micros`).
 """
@@ -11,6 +11,8 @@ from sqlalchemy import (
     Index,
     Table,
     Text,
+    UniqueConstraint,
+    false,
 )
 
 from hub.database import metadata
@@ -30,6 +32,53 @@ client = Table(
     Column("introspects", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # Words: client_credentials, authorization_code.
+    Column("grant_types", Text, nullable=False, server_default="client_credentials"),
+    # URLs separated by one space, which no URL holds.
+    Column("redirect_uris", Text, nullable=False, server_default=""),
+    Column("high_assurance", Boolean, nullable=False, server_default=false()),
+    Column("certificate", Text),  # x5t#S256 of the certificate it must show
+)
+
+# Who may log in: somebody of an organisation, known to the OpenID provider.
+person = Table(
+    "smart_person",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("practitioner", Text, nullable=False),  # Practitioner(Role)/<id>
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # One may work for two organisations; within one there is one account.
+    UniqueConstraint("issuer", "subject", "organisation", name="smart_person_subject"),
+)
+
+# A login that has gone to the provider and not come back yet.
+login = Table(
+    "smart_login",
+    metadata,
+    # SHA-256 of `state` and of the browser's cookie: who reads the database can
+    # neither finish a login nor learn its nonce or PKCE verifier.
+    Column("state", Text, primary_key=True),
+    Column("browser", Text, nullable=False),
+    Column("request", Text, nullable=False),  # JSON: the client's own parameters
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+code = Table(
+    "smart_code",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256 in hexadecimal
+    Column("client_id", ForeignKey("smart_client.client_id"), nullable=False),
+    Column("person", ForeignKey("smart_person.id"), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("challenge", Text, nullable=False),  # S256
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),  # it was used twice
 )
 
 token = Table(
@@ -42,6 +91,10 @@ token = Table(
     Column("issued_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    # For whom, and by which code, when a person logged in. No foreign keys: SQLite
+    # would have to copy the table to add them.
+    Column("person", Text),
+    Column("code", Text, index=True),
     Index("smart_token_expires_at", "expires_at"),
 )
 

@@ -5,6 +5,7 @@ Every alias that a chain or `_has` brings in carries the visibility predicate
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,26 +15,30 @@ from sqlalchemy import (
     Table,
     and_,
     false,
+    func,
     literal,
     or_,
     select,
     union_all,
 )
 
+from hub.database import Session
 from hub.fhir import search_values as values
 from hub.fhir.search import Chain, Criterion, Has, Match, Member
 from hub.store import tables
 from hub.store.composites import composite_matches
 from hub.store.matching import Condition, any_of, either
 from hub.store.parameters import Definition, bounded, compartments, definitions
-from hub.store.visibility import Visible
-from hub.store.width import seen
+from hub.store.visibility import Shaped, Visible
+from hub.store.width import View, begins_with_text, is_text, seen
 
 # What a criterion likely finds, least first: by parameter, by its type, or a chain.
 _SIZES = (
     *("_id", "identifier", "uri", "reference", "chain", "string"),
     *("composite", "quantity", "number", "_lastUpdated", "date", "token"),
 )
+_FEW = 200  # texts that a search may begin with
+_MANY = 1_000_000  # texts of one resource; SQLite has no OFFSET without a LIMIT
 TABLES: dict[str, Table] = {
     "token": tables.token,
     "string": tables.string,
@@ -50,7 +55,7 @@ def conditions(
     rows: FromClause,
     types: tuple[str, ...],
     criteria: Sequence[Criterion],
-    visible: Visible,
+    view: View,
 ) -> list[Condition]:
     """True for the rows of `types` that meet every criterion.
 
@@ -59,7 +64,7 @@ def conditions(
     """
     ordered = sorted(criteria, key=_likely_size)
     return [
-        condition(rows, types, criterion, visible, each_row=place > 0)
+        condition(rows, types, criterion, view, each_row=place > 0)
         for place, criterion in enumerate(ordered)
     ]
 
@@ -75,7 +80,7 @@ def condition(
     rows: FromClause,
     types: tuple[str, ...],
     criterion: Criterion,
-    visible: Visible,
+    view: View,
     *,
     each_row: bool = False,
 ) -> Condition:
@@ -84,16 +89,38 @@ def condition(
     `each_row` asks for a look-up by the row's key instead of a list of keys.
     """
     if isinstance(criterion, Chain):
-        return _chain(rows, types, criterion, visible)
+        return _chain(rows, types, criterion, view)
     if isinstance(criterion, Has):
-        return _has(rows, types, criterion, visible)
+        return _has(rows, types, criterion, view)
     if isinstance(criterion, Member):
         return _member(rows, types, criterion)
-    if criterion.parameter.code == "_id":
-        return _id(rows, criterion)
-    if criterion.parameter.code == "_lastUpdated":
-        return either([_updated(rows, value) for value in criterion.values])
+    if criterion.parameter.code in ("_id", "_lastUpdated"):
+        return _column(rows, criterion)
+    if is_text(criterion) and not begins_with_text(view, types, criterion):
+        return _in_each_row(rows, types, criterion)
     return _indexed(rows, types, criterion, each_row=each_row)
+
+
+def view_of(session: Session, visible: Visible) -> View:
+    """The view of one search: each text is looked up once whether it is common."""
+
+    @cache
+    def is_common(types: tuple[str, ...], match: Match) -> bool:
+        if not isinstance(visible, Shaped):
+            return False  # who sees all begins with the text
+        if match.modifier == "contains":
+            return True  # no index is entered by what is inside
+        index, own = _index_of(match, types)
+        few = (
+            select(index.c.key)
+            .where(own(index), _one_of(index, match))
+            .limit(known(_FEW + 1))
+            .subquery()
+        )
+        count = select(func.count()).select_from(few)
+        return int(session.execute(count).scalar_one()) > _FEW
+
+    return View(visible, is_common)
 
 
 def known(value: int | str) -> ColumnElement[Any]:
@@ -110,11 +137,11 @@ def numbers(types: Sequence[str], code: str) -> list[Definition]:
 
 
 def _chain(
-    rows: FromClause, types: tuple[str, ...], chain: Chain, visible: Visible
+    rows: FromClause, types: tuple[str, ...], chain: Chain, view: View
 ) -> Condition:
     # One key query a branch: joined by OR, no index could be entered by any.
     branches = [
-        _branch(types, chain.parameter.code, name, inner, visible)
+        _branch(types, chain.parameter.code, name, inner, view)
         for name, inner in chain.branches
     ]
     found = branches[0] if len(branches) == 1 else union_all(*branches)
@@ -122,7 +149,7 @@ def _chain(
 
 
 def _branch(
-    types: tuple[str, ...], code: str, target_type: str, inner: Criterion, see: Visible
+    types: tuple[str, ...], code: str, target_type: str, inner: Criterion, view: View
 ) -> Select[Any]:
     """Keys of what points, by the parameter `code`, to a match of `inner`."""
     link = tables.reference.alias()
@@ -130,8 +157,8 @@ def _branch(
     ids = select(target.c.id).where(
         target.c.type == known(target_type),
         ~target.c.deleted,
-        seen(see, target, (target_type,), (inner,)),
-        condition(target, (target_type,), inner, see),
+        seen(view, target, (target_type,), (inner,)),
+        condition(target, (target_type,), inner, view),
     )
     return select(link.c.key).where(
         _parameter(link, types, code),
@@ -140,17 +167,17 @@ def _branch(
     )
 
 
-def _has(
-    rows: FromClause, types: tuple[str, ...], has: Has, visible: Visible
-) -> Condition:
+def _has(rows: FromClause, types: tuple[str, ...], has: Has, view: View) -> Condition:
     link = tables.reference.alias()
     source = tables.resource.alias()
     found = (
         select(link.c.target_id)
         .join(source, source.c.key == link.c.key)
         .where(_parameter(link, (has.type,), has.parameter.code))
-        .where(~source.c.deleted, seen(visible, source, (has.type,), (has.criterion,)))
-        .where(condition(source, (has.type,), has.criterion, visible))
+        # The type is said by the parameter, too; here it lets an index be entered.
+        .where(source.c.type == known(has.type))
+        .where(~source.c.deleted, seen(view, source, (has.type,), (has.criterion,)))
+        .where(condition(source, (has.type,), has.criterion, view))
     )
     return or_(
         *(
@@ -186,6 +213,13 @@ def _member(rows: FromClause, types: tuple[str, ...], member: Member) -> Conditi
     own = tables.resource.alias()
     itself = select(own.c.key).where(own.c.type == member.type, own.c.id == member.id)
     return rows.c.key.in_(union_all(pointing, itself))
+
+
+def _column(rows: FromClause, match: Match) -> Condition:
+    """What the row itself says, without an index table."""
+    if match.parameter.code == "_id":
+        return _id(rows, match)
+    return either([_updated(rows, value) for value in match.values])
 
 
 def _id(rows: FromClause, match: Match) -> Condition:
@@ -229,6 +263,25 @@ def _indexed(
     if each_row:
         return found.where(index.c.key == rows.c.key).exists()
     return rows.c.key.in_(found)
+
+
+def _in_each_row(rows: FromClause, types: tuple[str, ...], match: Match) -> Condition:
+    """Asked of each row, whatever the planner thinks of the texts.
+
+    OFFSET keeps the comparison out of the inner query, which so is entered by the
+    row's key; it would take the index of texts, and go through all of them each time.
+    """
+    index, own = _index_of(match, types)
+    texts = (
+        select(index)
+        .where(own(index), index.c.key == rows.c.key)
+        .limit(known(_MANY))
+        .offset(known(0))
+        .correlate(rows)
+        .subquery()
+    )
+    found = select(texts.c.key).where(_one_of(texts, match))
+    return found.correlate(rows).exists()
 
 
 def _one_of(index: FromClause, match: Match) -> Condition:

@@ -74,7 +74,7 @@ def history(
         parts.append(part.order_by(*order(table)).limit(count + 1).subquery())
     both = union_all(*(select(part) for part in parts)).subquery("versions")
     page = select(both).order_by(*order(both)).limit(count + 1)
-    found = [from_row(row) for row in session.execute(page)]
+    found = [from_row(session, row) for row in session.execute(page)]
     return _page(found, count, total, after, before)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from hub.database import Session, collect, flush
 from hub.fhir.json import decode
 from hub.store import extract, tables
+from hub.store.stored import columns, from_row
 
 _DEPTH = 1000  # what is stored was checked before
 _BATCH = 500  # resources read at a time when rebuilding
@@ -57,12 +58,12 @@ def rebuild(session: Session, resource_type: str, base_url: str = "") -> int:
 def _batch(session: Session, resource_type: str, last: int) -> list[tuple[int, bytes]]:
     r = tables.resource
     query = (
-        select(r.c.key, r.c.body)
+        select(*columns(r), r.c.key)
         .where(r.c.type == resource_type, r.c.key > last, ~r.c.deleted)
         .order_by(r.c.key)
         .limit(_BATCH)
     )
-    return [(row.key, row.body) for row in session.execute(query)]
+    return [(row.key, from_row(session, row).body) for row in session.execute(query)]
 
 
 def _keyed(row: dict[str, Any], key: int) -> dict[str, Any]:

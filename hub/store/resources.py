@@ -1,6 +1,7 @@
 """Resources and their versions: create, update, delete, read, vread, history.
 
 The bytes that are stored are the bytes that are answered. Reads never parse them.
+Content (`hub.sealing`) is sealed on the way in and opened on the way out.
 """
 
 import threading
@@ -11,21 +12,23 @@ from secrets import randbits
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy import update as sql_update
 
-from hub.database import Session, collect, flush
+from hub import sealing
+from hub.database import Session, collect, flush, run
 from hub.fhir.dates import from_micros, instant, micros
 from hub.fhir.json import Resource, encode
 from hub.fhir.outcome import FhirError, issue
 from hub.store import extract, index
 from hub.store.history import History, history
-from hub.store.stored import Stored, StoredRow, columns, from_row
+from hub.store.stored import Stored, StoredRow, columns, from_row, place
 from hub.store.tables import resource as current
 from hub.store.tables import resource_version as former
 from hub.store.visibility import Visible, restricted
 
 __all__ = [
+    "CURRENT",
     "History",
     "Stored",
     "create",
@@ -33,6 +36,7 @@ __all__ = [
     "history",
     "read",
     "read_many",
+    "read_row",
     "update",
     "vread",
 ]
@@ -44,8 +48,13 @@ _OF = {
     )
     for table in (current, former)
 }
+_VERSION_OF = {
+    table: query.where(table.c.version == bindparam("version"))
+    for table, query in _OF.items()
+}
+CURRENT = _OF[current]
 _MANY = 500  # keys of one statement: SQLite takes 32,766 parameters at most
-_CURRENT = _OF[current].add_columns(current.c.key)
+_CURRENT = CURRENT.add_columns(current.c.key)
 
 
 class _Keys:
@@ -90,7 +99,7 @@ def create(
     """
     new = _stamp(resource, id or str(uuid4()), 1, at)
     key = _keys.next()
-    collect(session, current, [{"key": key, **_columns(new)}])
+    collect(session, current, [{"key": key, **_columns(session, new)}])
     index.add(session, key, extract.rows(resource, base_url))
     return new
 
@@ -113,7 +122,11 @@ def update(
     found = _require(session, resource_type, id_, expected)
     new = _stamp(resource, id_, found.version + 1, _after(found, at))
     _replace(session, found, new)
-    before = extract.rows(from_row(found).resource(), base_url) if found.body else {}
+    before = (
+        extract.rows(from_row(session, found).resource(), base_url)
+        if found.body
+        else {}
+    )
     index.change(session, found.key, before, extract.rows(resource, base_url))
     return new
 
@@ -133,7 +146,7 @@ def delete(
     """
     found = _require(session, resource_type, id, expected)
     if found.deleted:
-        return from_row(found)
+        return from_row(session, found)
     moment = _after(found, at)
     new = Stored(resource_type, id, found.version + 1, moment, b"", deleted=True)
     _replace(session, found, new)
@@ -145,11 +158,20 @@ def read(
     session: Session, resource_type: str, id: str, visible: Visible
 ) -> Stored | None:
     """The current version, deleted or not; None when absent or not `visible`."""
+    row = read_row(session, CURRENT, (resource_type, id), visible)
+    return from_row(session, row) if row else None
+
+
+def read_row(
+    session: Session, query: Select[Any], key: tuple[str, str], visible: Visible
+) -> StoredRow | None:
+    """`read` of a (type, id) as a row: of CURRENT, or CURRENT with more columns.
+
+    The query is a constant of its module, so that it is built once.
+    """
     flush(session)
-    query, values = restricted(_OF[current], current, visible)
-    asked = {"type": resource_type, "id": id, **values}
-    row = session.execute(query, asked).one_or_none()
-    return from_row(row) if row else None
+    shown, values = restricted(query, current, visible)
+    return run(session, shown, {"type": key[0], "id": key[1], **values}).one_or_none()
 
 
 def read_many(
@@ -169,7 +191,9 @@ def read_many(
             current.c.id.in_([id_ for _type, id_ in some]),
             visible(current),
         )
-        found |= {(row.type, row.id): from_row(row) for row in session.execute(query)}
+        found |= {
+            (row.type, row.id): from_row(session, row) for row in session.execute(query)
+        }
     return [found[key] for key in wanted if key in found]
 
 
@@ -178,11 +202,12 @@ def vread(
 ) -> Stored | None:
     """That version, deleted or not; None when absent or not `visible`."""
     flush(session)
-    for table in (current, former):
-        query = _OF[table].where(table.c.version == version, visible(table))
-        row = session.execute(query, {"type": resource_type, "id": id}).one_or_none()
+    key = {"type": resource_type, "id": id, "version": version}
+    for table, query in _VERSION_OF.items():
+        shown, values = restricted(query, table, visible)
+        row = run(session, shown, {**key, **values}).one_or_none()
         if row:
-            return from_row(row)
+            return from_row(session, row)
     return None
 
 
@@ -190,7 +215,7 @@ def _require(
     session: Session, resource_type: str, id: str, expected: int | None
 ) -> StoredRow:
     flush(session)
-    found = session.execute(_CURRENT, {"type": resource_type, "id": id}).one_or_none()
+    found = run(session, _CURRENT, {"type": resource_type, "id": id}).one_or_none()
     if found is None:
         raise FhirError(issue("HUB-REST-001"))
     if expected not in (None, found.version):
@@ -204,7 +229,7 @@ def _replace(session: Session, found: StoredRow, new: Stored) -> None:
         sql_update(current).where(
             current.c.key == found.key, current.c.version == found.version
         ),
-        _columns(new),
+        _columns(session, new),
     )
     if done.rowcount != 1:
         raise FhirError(issue("HUB-REST-008"))
@@ -231,12 +256,16 @@ def _whole(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _columns(stored: Stored) -> dict[str, Any]:
+def _columns(session: Session, stored: Stored) -> dict[str, Any]:
+    body = stored.body
+    if sealing.carries_content(stored.type, body) and not stored.deleted:
+        where = place(stored.type, stored.id, stored.version)
+        body = sealing.sealed(session, where, body)
     return {
         "type": stored.type,
         "id": stored.id,
         "version": stored.version,
         "last_updated": micros(stored.last_updated),
         "deleted": stored.deleted,
-        "body": stored.body,
+        "body": body,
     }

@@ -23,12 +23,12 @@ from hub.fhir.outcome import FhirError, issue
 from hub.fhir.references import split
 from hub.fhir.search import Query, Sort
 from hub.store import tables
-from hub.store.conditions import TABLES, conditions, known, numbers
+from hub.store.conditions import TABLES, conditions, known, numbers, view_of
 from hub.store.include import included
 from hub.store.parameters import definitions
 from hub.store.stored import Stored, StoredRow, columns, from_row
 from hub.store.visibility import Visible
-from hub.store.width import seen
+from hub.store.width import View, seen
 
 # The sort values of the last match, then its reference `Type/id`: plain data.
 Cursor = tuple[str | int | float | None, ...]
@@ -77,22 +77,23 @@ def search(
     """
     flush(session)
     types = (resource_type,) if resource_type else query.types
+    view = view_of(session, visible)
     if query.counts_only:
-        return Result([], total=_total(session, types, query, visible))
+        return Result([], total=_total(session, types, query, view))
     limit = min(query.count or default_count, max_count)
     r = tables.resource.alias("r")
-    page = _page(r, types, query, visible, after).limit(known(limit + 1))
+    page = _page(r, types, query, view, after).limit(known(limit + 1))
     rows = session.execute(page).all()
     matches = {row.key: row for row in rows[:limit]}
     more = len(rows) > limit
     total = len(rows) if not (more or after) else None
     if query.total != "none" and total is None:
-        total = _total(session, types, query, visible)
+        total = _total(session, types, query, view)
     allowed = definitions() if includable is None else includable
     extra = included(session, query.includes, matches, visible, max_included, allowed)
     return Result(
-        [from_row(row) for row in matches.values()],
-        [from_row(row) for row in extra],
+        [from_row(session, row) for row in matches.values()],
+        [from_row(session, row) for row in extra],
         total if query.total != "none" else None,
         _cursor(rows[limit - 1], query.sort) if more else None,
     )
@@ -102,7 +103,7 @@ def count(session: Session, resource_type: str, query: Query, visible: Visible) 
     """How many visible resources match, paging aside."""
     flush(session)
     types = (resource_type,) if resource_type else query.types
-    return _total(session, types, query, visible)
+    return _total(session, types, query, view_of(session, visible))
 
 
 def match(
@@ -117,38 +118,37 @@ def match(
     flush(session)
     r = tables.resource.alias("r")
     types = (resource_type,)
-    found = session.execute(_page(r, types, query, visible, None).limit(known(limit)))
-    return [from_row(row) for row in found]
+    page = _page(r, types, query, view_of(session, visible), None)
+    found = session.execute(page.limit(known(limit)))
+    return [from_row(session, row) for row in found]
 
 
-def _total(
-    session: Session, types: tuple[str, ...], query: Query, visible: Visible
-) -> int:
+def _total(session: Session, types: tuple[str, ...], query: Query, view: View) -> int:
     r = tables.resource.alias("r")
     counted = select(func.count()).select_from(r)
-    where = _where(r, types, query, visible)
+    where = _where(r, types, query, view)
     return int(session.execute(counted.where(*where)).scalar_one())
 
 
 def _where(
-    r: FromClause, types: tuple[str, ...], query: Query, visible: Visible
+    r: FromClause, types: tuple[str, ...], query: Query, view: View
 ) -> list[ColumnElement[bool]]:
     of_type = r.c.type == known(types[0]) if len(types) == 1 else r.c.type.in_(types)
-    criteria = conditions(r, types, query.criteria, visible)
-    return [of_type, ~r.c.deleted, seen(visible, r, types, query.criteria), *criteria]
+    criteria = conditions(r, types, query.criteria, view)
+    return [of_type, ~r.c.deleted, seen(view, r, types, query.criteria), *criteria]
 
 
 def _page(
     r: FromClause,
     types: tuple[str, ...],
     query: Query,
-    visible: Visible,
+    view: View,
     after: Cursor | None,
 ) -> Select[Any]:
     keys = [_sort_key(r, types, sort) for sort in query.sort]
     statement = select(
         *columns(r), r.c.key, *(k.label(f"sort_{n}") for n, k in enumerate(keys))
-    ).where(*_where(r, types, query, visible))
+    ).where(*_where(r, types, query, view))
     if after is not None:
         statement = statement.where(_after(r, query.sort, keys, after))
     order = [

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Row
 
+from hub import sealing
+from hub.database import Session
 from hub.fhir.dates import from_micros
 from hub.fhir.json import Resource, decode
 from hub.store.tables import resource
@@ -14,6 +16,7 @@ StoredRow = Row[*tuple[Any, ...]]
 
 # Deeper than any body the reader lets in: what is stored was checked before.
 _STORED_DEPTH = 1000
+_AS_IT_IS = (b"{", b"")  # JSON, or deleted: anything else is sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,22 @@ def columns(rows: FromClause = resource) -> tuple[ColumnElement[Any], ...]:
     return (c.type, c.id, c.version, c.last_updated, c.deleted, c.body)
 
 
-def from_row(row: StoredRow) -> Stored:
-    """A Stored from a row that has `columns`."""
+def place(resource_type: str, id: str, version: int) -> str:
+    """What the content of a version is sealed for."""
+    return f"{resource_type}/{id}/_history/{version}"
+
+
+def from_row(session: Session, row: StoredRow) -> Stored:
+    """A Stored from a row that has `columns`; raises as `sealing.opened`."""
+    body = row.body
+    if body[:1] not in _AS_IT_IS:
+        where = place(row.type, row.id, row.version)
+        body = sealing.opened(session, where, bytes(body))
     return Stored(
         row.type,
         row.id,
         row.version,
         from_micros(row.last_updated),
-        row.body,
-        row.deleted,
+        body,
+        bool(row.deleted),
     )

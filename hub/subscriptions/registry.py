@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, bindparam, func, or_, select, update
 
-from hub.database import Session
+from hub.database import Session, run
 from hub.fhir.dates import micros
 from hub.subscriptions.filters import Filter
 from hub.subscriptions.tables import subscription as table
@@ -72,7 +72,7 @@ _ONE = select(table).where(table.c.id == bindparam("id"))
 
 def live(session: Session, at: datetime) -> list[Subscription]:
     """Those that count events now, in the order in which they are locked."""
-    return [_of(row) for row in session.execute(_LIVE, {"at": micros(at)})]
+    return [_of(row) for row in run(session, _LIVE, {"at": micros(at)})]
 
 
 def find(session: Session, id: str, *, lock: bool = False) -> Subscription | None:

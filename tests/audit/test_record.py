@@ -3,12 +3,13 @@
 import json
 from base64 import b64decode
 from importlib import import_module
+from typing import Any
 
 import pytest
 
 from hub import audit
 from hub.actor import Actor
-from hub.audit.event import KINDS
+from hub.audit.kinds import KINDS
 from hub.fhir.json import Resource
 from hub.fhir.outcome import issue
 from tests.audit.conftest import HOSPITAL, START
@@ -18,7 +19,9 @@ BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 
 def bodies(log, **where) -> list[Resource]:
     with log.database.transaction(write=False) as session:
-        return [json.loads(entry.body) for entry in audit.find(session, **where)]
+        columns: Any = {name: (value,) for name, value in where.items()}
+        asked = audit.Criteria(**columns)
+        return [json.loads(entry.body) for entry in audit.find(session, asked)]
 
 
 def agent(event: Resource, code: str) -> Resource:

@@ -194,6 +194,7 @@ def test_A7_a_chain_rewritten_with_right_hashes_is_found(log):
                 update(audit_seal).where(audit_seal.c.seq == seq).values(hash=previous)
             )
         session.execute(update(audit_head).values(hash=previous))
+        session.execute(update(audit_event).values(outcome="4"))
 
     tamper(log, rewrite)
     assert log.problems() == ["HUB-AUD-006"]
@@ -238,6 +239,12 @@ def test_A8_a_restored_old_backup_is_found(log, tmp_path):
         ("patient", None),
         ("organisation", "nobody"),
         ("action", "E"),
+        ("client", "another"),
+        ("entity", "Task/other"),
+        ("entity", None),
+        ("type", "110113"),
+        ("subtype", "vread"),
+        ("outcome", "8"),
         ("recorded", 0),
         ("seq", 77),
     ],

@@ -12,6 +12,7 @@ from hub.programmes.load import load
 from hub.referrals.knowledge import Knowledge
 from hub.restful.sheets import judge, read_sheet
 from tests.mappings.build import PACKAGES, RECORDS, REPOSITORY
+from tests.restful.build import a_name, a_referral
 
 HOSPITAL = "4619999917"
 MAPPING = "yoshiki1"
@@ -49,6 +50,11 @@ def referrals(first: int, count: int) -> list[bytes]:
         refused = next(one for one in judged if one.bundle is None)
         raise ValueError(f"row {refused.number}: {[i.id for i in refused.issues]}")
     return [encode(bundle) for bundle in bundles]
+
+
+def least_referrals(count: int) -> list[bytes]:
+    """Referrals that leave eight resources: no more on the sheet than must be."""
+    return [encode(a_referral(name=a_name())) for _ in range(count)]
 
 
 @cache

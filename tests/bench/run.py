@@ -9,7 +9,7 @@ from pathlib import Path
 from hub.database import Database
 from tests.bench import bare
 from tests.bench.load import Measured, Request, answer, load, repeated
-from tests.bench.people import MAPPING, sheet
+from tests.bench.people import MAPPING, least_referrals, sheet
 from tests.bench.server import Server, access_token, running
 
 _BASE = "/fhir/R4"
@@ -71,6 +71,7 @@ def _measure(
     for label, requests, seconds in (
         ("GET /livez", repeated(live), short),
         ("referral", iter(referrals), plan.seconds),
+        ("referral of 8", iter(_least(len(referrals) * 4)), plan.seconds),
         ("read", repeated(Request("GET", f"{_BASE}/{task}")), short),
         ("search", _polls(server, token), short),
         ("intake row", iter(_sheets(plan.sheets)), plan.seconds),
@@ -88,6 +89,10 @@ def _measure(
         bare_inserts,
         paths,
     )
+
+
+def _least(count: int) -> list[Request]:
+    return [Request("POST", _BASE, body) for body in least_referrals(count)]
 
 
 def _parent_task(response: bytes) -> str:

@@ -5,11 +5,12 @@ process and with two on one database; the ratios compare with the smallest size.
 """
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from rich.table import Table
 from hub.database import Database
 from tests.bench import fill
 from tests.bench.load import Measured, Request, answer, load, repeated
-from tests.bench.people import referrals
+from tests.bench.people import least_referrals, referrals
 from tests.bench.postgresql import new_database
 from tests.bench.server import Server, access_token, running
 
@@ -39,6 +40,7 @@ class Point:
     processes: int
     paths: dict[str, Measured]
     memory: float
+    failed: tuple[str, ...]
 
 
 def scale(
@@ -49,9 +51,13 @@ def scale(
     seconds: Annotated[float, typer.Option(help="for each path")] = 3,
     picture: Annotated[Path | None, typer.Option(help="a PNG or SVG file")] = None,
     keep: Annotated[str, typer.Option(help="use this database, and keep it")] = "",
+    points: Annotated[
+        Path | None, typer.Option(help="add to what earlier runs left in this file")
+    ] = None,
 ) -> None:
     """Measure each size and show how the answers slow down."""
-    console, points = Console(), []
+    console = Console()
+    found = _earlier(points)
     with ExitStack() as stack:
         server = os.environ["TSUNAGI_TEST_POSTGRES"]
         url = keep or stack.enter_context(new_database(server))
@@ -65,12 +71,30 @@ def scale(
             fill.fill(database.engine, size)
             for count in map(int, processes.split(",")):
                 status.update(f"{size:,} cases: measuring {count} processes")
-                points.append(
+                found.append(
                     _measure(url, folder, database, (size, count, clients, seconds))
                 )
-                _show(console, points[-1], points[0])
+                _show(console, found[-1], found[0])
+    if points:
+        points.write_text(json.dumps([asdict(point) for point in found]))
     if picture:
-        _draw(points, picture)
+        _draw(found, picture)
+
+
+def _earlier(points: Path | None) -> list[Point]:
+    """What was measured before: a million cases are not filled in twice a day."""
+    if points is None or not points.exists():
+        return []
+    return [
+        Point(
+            one["cases"],
+            one["processes"],
+            {label: Measured(**path) for label, path in one["paths"].items()},
+            one["memory"],
+            tuple(one["failed"]),
+        )
+        for one in json.loads(points.read_text())
+    ]
 
 
 def _seed(url: str, folder: Path, database: Database) -> None:
@@ -93,13 +117,16 @@ def _measure(
     with ExitStack() as stack:
         servers = [stack.enter_context(running(url, folder)) for _ in range(count)]
         token = access_token(servers[0], database)
-        paths = {}
+        paths, failed = {}, list[str]()
         for label, requests in _paths(servers[0], token, size + count):
-            paths[label] = load(
-                servers, token, requests, clients=clients, seconds=seconds
-            )
+            try:
+                paths[label] = load(
+                    servers, token, requests, clients=clients, seconds=seconds
+                )
+            except RuntimeError as error:  # the other paths are worth knowing, too
+                failed.append(f"{label}: {error}")
         memory = max(server.memory() for server in servers)
-    return Point(size, count, paths, memory)
+    return Point(size, count, paths, memory, tuple(failed))
 
 
 def _paths(
@@ -132,6 +159,8 @@ def _paths(
     first = 1_000 * (seed + 1)
     bundles = referrals(first, _REFERRALS)
     yield "referral", (Request("POST", _BASE, bundle) for bundle in bundles)
+    least = least_referrals(_REFERRALS)
+    yield "referral of 8", (Request("POST", _BASE, bundle) for bundle in least)
 
 
 def _each(paths: Iterator[str] | list[str]) -> Iterator[Request]:
@@ -149,10 +178,13 @@ def _show(console: Console, point: Point, first: Point) -> None:
     for head in heads:
         table.add_column(head, justify="right" if head else "left")
     for label, one in point.paths.items():
-        ratio = one.p95 / first.paths[label].p95
+        base = first.paths.get(label)
+        ratio = one.p95 / base.p95 if base else math.nan
         figures = (one.per_second, one.p50, one.p95, one.p99, one.cpu)
         table.add_row(label, *(f"{f:.1f}" for f in figures), f"{ratio:.2f}")
     console.print(table)
+    for failure in point.failed:
+        console.print(f"failed: {failure}")
     console.print(f"memory of a process at most {point.memory:.0f} MB")
 
 
@@ -165,8 +197,9 @@ def _draw(points: list[Point], picture: Path) -> None:
     fewest = min(point.processes for point in points)
     shown = [point for point in points if point.processes == fewest]
     for label in shown[0].paths:
-        sizes = [max(point.cases, fill.OWN) for point in shown]
-        axes.plot(sizes, [p.paths[label].p95 for p in shown], "o-", label=label)
+        ran = [point for point in shown if label in point.paths]
+        sizes = [max(point.cases, fill.OWN) for point in ran]
+        axes.plot(sizes, [p.paths[label].p95 for p in ran], "o-", label=label)
     axes.set(
         xscale="log",
         yscale="log",

@@ -21,7 +21,9 @@ def environment(**settings: str) -> dict[str, str]:
     """This environment without any TSUNAGI_ setting but those given."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TSUNAGI_")}
     given = {f"TSUNAGI_{name.upper()}": value for name, value in settings.items()}
-    return {**clean, "PYTHONPATH": str(ROOT), **given}
+    # A hub that is set right says so when it delivers nowhere.
+    nowhere = {"TSUNAGI_DELIVERY_ALLOWED_HOSTS": "none"}
+    return {**clean, "PYTHONPATH": str(ROOT), **nowhere, **given}
 
 
 def run(

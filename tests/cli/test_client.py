@@ -6,7 +6,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from hub import audit
 from hub.database import Database
+from hub.fhir import dates
+from hub.store import resources
 from tests.cli.conftest import Tsunagi
 from tests.smart.build import ec_key, public, rsa_key
 
@@ -42,6 +45,60 @@ def test_a_client_is_added_listed_and_stopped(tsunagi: Tsunagi, loaded: Database
     tsunagi("client", "disable", "second").must()
     rows = json.loads(tsunagi("client", "list", "--json").must().out)
     assert [row["enabled"] for row in rows] == [True, False]
+    tsunagi("client", "enable", "second").must()
+    rows = json.loads(tsunagi("client", "list", "--json").must().out)
+    assert [row["enabled"] for row in rows] == [True, True]
+
+
+def test_a_client_is_changed_and_each_change_is_in_the_log(
+    tsunagi: Tsunagi, loaded: Database
+):
+    add = (*ADD, "--jwks", jwks(public(ec_key())), "--client-id", "portal")
+    tsunagi(*add).must()
+    tsunagi(
+        *("client", "change", "portal", "--grant-type", "authorization_code"),
+        *("--redirect-uri", "https://portal.example.jp/back"),
+        *("--scope", "user/Task.rs", "--name", "窓口", "--high-assurance"),
+        *("--jwks", jwks(public(rsa_key()))),
+    ).must()
+    (row,) = json.loads(tsunagi("client", "list", "--json").must().out)
+    assert row["grant_types"] == ["authorization_code"]
+    assert row["redirect_uris"] == ["https://portal.example.jp/back"]
+    assert row["scope"] == "user/Task.rs"
+    assert row["client_name"] == "窓口"
+    assert row["high_assurance"] is True
+    assert row["jwks"] == public(rsa_key())
+    wrong = ("client", "change", "portal", "--scope", "system/Task.rs")
+    assert "HUB-AUTH-017" in tsunagi(*wrong).must(1).err
+    assert "HUB-AUTH-020" in tsunagi("client", "change", "nobody").must(1).err
+    with loaded.transaction(write=False) as session:
+        told = [json.loads(one.body) for one in audit.find(session)]
+    assert [one["action"] for one in told if one["subtype"][0]["code"] == "110137"] == [
+        *("E", "U", "C")
+    ]
+
+
+def test_a_person_is_let_in_and_stopped(tsunagi: Tsunagi, loaded: Database):
+    role = {
+        "resourceType": "PractitionerRole",
+        "organization": {"reference": "Organization/4619999917"},
+    }
+    with loaded.transaction() as session:
+        stored = resources.create(session, role, id=None, at=dates.now())
+    add = (
+        *("person", "add", "--organization", "4619999917"),
+        *("--practitioner", f"PractitionerRole/{stored.id}", "--subject", "sub"),
+    )
+    assert "TSUNAGI_OIDC_ISSUER" in tsunagi(*add).must(2).err
+    issuer = ("--issuer", "https://idp.example.jp")
+    id_ = tsunagi(*add, *issuer).must().out.strip()
+    assert "HUB-AUTH-035" in tsunagi(*add, *issuer).must(1).err
+    for command, enabled in (("disable", False), ("enable", True)):
+        tsunagi("person", command, id_).must()
+        (row,) = json.loads(tsunagi("person", "list", "--json").must().out)
+        assert (row["id"], row["enabled"]) == (id_, enabled)
+    assert id_ in tsunagi("person", "list").must().out
+    assert "HUB-AUTH-036" in tsunagi("person", "disable", "nobody").must(1).err
 
 
 def test_one_bare_key_and_a_key_by_url_will_do(tsunagi: Tsunagi, loaded: Database):

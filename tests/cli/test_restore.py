@@ -54,9 +54,14 @@ def test_K7_a_restored_backup_is_whole_and_read_only_until_it_is_reconciled(
             _hub(empty_folder, base, settings, worker="true") as restored,
             _http(base, client) as http,
         ):
-            for places in sure:
-                for place in places:
-                    assert http.get(place).status_code == 200, place
+            # Nobody can tell which consents were withdrawn after the backup.
+            for place in (*sure[0], "Task?status=requested", "_history"):
+                closed = http.get(place)
+                assert refusal(closed) == (503, "HUB-CON-032"), place
+            assert http.get(f"Organization/{SOURCE}").status_code == 200
+            brought = http.get(f"Organization?_id={SOURCE}&_revinclude=Task:requester")
+            kinds = {e["resource"]["resourceType"] for e in brought.json()["entry"]}
+            assert kinds == {"Organization"}
             answer = http.post("", json=a_referral())
             assert refusal(answer) == (503, "HUB-REST-082")
             assert answer.headers["Retry-After"]
@@ -73,6 +78,9 @@ def test_K7_a_restored_backup_is_whole_and_read_only_until_it_is_reconciled(
             _hub(empty_folder, base, settings) as resumed,
             _http(base, client) as http,
         ):
+            for places in sure:
+                for place in places:
+                    assert http.get(place).status_code == 200, place
             assert http.post("", json=a_referral()).status_code == 200
             _deliver(empty_folder, base, settings, centre, len(sent) + 1)
             end(resumed)

@@ -71,6 +71,7 @@ def test_with_nothing_set_everything_stays_in_the_folder_var(
     assert {path.name for path in (empty_folder / "var").iterdir()} == {
         "tsunagi.db",
         "signing-key.json",
+        "content-keys.json",
         "audit-key.pem",
         "audit-key.pem.pub",
         "audit-checkpoints.jsonl",

@@ -2,7 +2,7 @@
 // {step, ok: value} or {step, status, issue, headers}. Judged by test_fhir_kit.py.
 import { Client } from 'fhir-kit-client';
 
-const [base, token, narrow, foreign, name] = process.argv.slice(2);
+const [base, token, narrow, foreign, name, subscription] = process.argv.slice(2);
 const client = new Client({ baseUrl: base, bearerToken: token });
 const tell = (step, told) => console.log(JSON.stringify({ step, ...told }));
 
@@ -116,6 +116,40 @@ await step('revinclude-and-has', async () => (await client.search({
   resourceType: 'Patient',
   searchParams: { '_has:Observation:subject:_id': observation.id, _revinclude: 'Observation:subject' },
 })).entry.map((e) => e.resource.resourceType));
+const compartment = { resourceType: 'Patient', id: made.id };
+await step('compartment', async () => (await client.search({
+  resourceType: 'Observation', compartment, searchParams: { status: 'final' },
+})).entry.map((e) => e.resource.id === observation.id));
+await step('compartment-foreign', async () => (await new Client({ baseUrl: base, bearerToken: foreign }).search({
+  resourceType: 'Observation', compartment,
+})).total);
+await step('system-search', async () => (await client.search({
+  searchParams: { _type: 'Patient,Observation', _id: `${made.id},${observation.id}` },
+})).entry.map((e) => e.resource.resourceType).sort());
+await step('system-search-post', async () => (await client.search({
+  searchParams: { _type: 'Patient,Observation', _id: observation.id }, options: { postSearch: true },
+})).total);
+await step('type-history', async () => {
+  const { entry } = await client.history({ resourceType: 'Observation', options: { headers: {} } });
+  return entry.filter((e) => e.resource?.id === observation.id).map((e) => e.request.method);
+});
+await step('system-history', async () => (await client.history()).type);
+
+const asked = JSON.parse(subscription);
+const subscribed = await step('subscribe', () => client.create({ resourceType: 'Subscription', body: asked }));
+await step('subscription-status', async () => (await client.operation({
+  name: '$status', resourceType: 'Subscription', id: subscribed.id, method: 'GET',
+})).entry[0].resource.resourceType);
+await step('subscription-off', async () => (await client.update({
+  resourceType: 'Subscription', id: subscribed.id, body: { ...subscribed, status: 'off' },
+})).status);
+await step('subscribe-unknown-topic', () => client.create({
+  resourceType: 'Subscription', body: { ...asked, criteria: 'https://elsewhere.example/topic' },
+}));
+await step('unsubscribe', async () => http(await client.delete({
+  resourceType: 'Subscription', id: subscribed.id,
+})).status);
+
 await step('resolve', async () => (await client.resolve({ reference: `Patient/${made.id}` })).id === made.id);
 await step('resolve-absolute', async () => (
   await client.resolve({ reference: `${base}/Patient/${made.id}` })).id === made.id);

@@ -7,6 +7,7 @@ import pytest
 
 from tests.clients.conftest import HERE
 from tests.restful.build import HOSPITAL, OTHER_HOSPITAL, a_caller, a_name
+from tests.subscriptions.build import FILTER, a_subscription
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,10 @@ def told(hub, node_modules):
         a_caller(hub, OTHER_HOSPITAL),
     )
     tokens = [caller.token for caller in callers]
+    subscription = json.dumps(a_subscription("http://127.0.0.1:9/hook", FILTER))
+    arguments = [hub.settings.fhir_base, *tokens, a_name(), subscription]
     done = subprocess.run(
-        ["node", "fhir_kit.mjs", hub.settings.fhir_base, *tokens, a_name()],
+        ["node", "fhir_kit.mjs", *arguments],
         cwd=HERE,
         capture_output=True,
         text=True,
@@ -84,6 +87,23 @@ def test_search(told):
     assert ok(told, "include-and-chain") == {"total": 1, "modes": ["match", "include"]}
     assert ok(told, "revinclude-and-has") == ["Patient", "Observation"]
     assert ok(told, "slash") == 1
+
+
+def test_compartments_and_several_types(told):
+    assert ok(told, "compartment") == [True]
+    assert ok(told, "compartment-foreign") == 0
+    assert ok(told, "system-search") == ["Observation", "Patient"]
+    assert ok(told, "system-search-post") == 1
+    assert ok(told, "type-history") == ["POST"]
+    assert ok(told, "system-history") == "history"
+
+
+def test_subscriptions(told):
+    assert ok(told, "subscribe")["status"] == "requested"
+    assert ok(told, "subscription-status") == "Parameters"
+    assert ok(told, "subscription-off") == "off"
+    assert ok(told, "unsubscribe") == 204
+    assert refused(told, "subscribe-unknown-topic") == (422, "HUB-SUB-001")
 
 
 def test_references(told):

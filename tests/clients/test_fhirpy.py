@@ -26,6 +26,7 @@ from tests.restful.build import (
     get,
     post,
 )
+from tests.subscriptions.build import FILTER, a_subscription
 
 
 def client_of(caller, **more):
@@ -187,6 +188,43 @@ def test_search_includes_chains_and_has(client):
         .search(name=name)
     )
     assert [one["id"] for one in having.fetch()] == [patient.id]
+
+
+def test_compartment_system_search_and_histories(client):
+    patient = client.resource("Patient", **a_patient(a_name()))
+    patient.save()
+    seen = client.resource(
+        "Observation",
+        status="final",
+        code={"text": "試験"},
+        subject=patient.to_reference(),
+    )
+    seen.save()
+    within = client.execute(f"Patient/{patient.id}/Observation", method="get")
+    assert [one["resource"]["id"] for one in within["entry"]] == [seen.id]
+    every = {"_type": "Patient,Observation", "_id": f"{patient.id},{seen.id}"}
+    both = client.execute("", method="get", params=every)
+    assert {one["resource"]["id"] for one in both["entry"]} == {patient.id, seen.id}
+    for path in ("Observation/_history", "_history"):
+        told = client.execute(path, method="get", params={"_count": "1"})
+        assert [one["resource"]["id"] for one in told["entry"]] == [seen.id]
+
+
+def test_a_subscription_is_asked_for_seen_and_ended(client):
+    asked = a_subscription("http://127.0.0.1:9/hook", FILTER)
+    made = client.resource("Subscription", **asked)
+    made.save()
+    assert made["status"] == "requested"
+    status = client.execute(f"Subscription/{made.id}/$status", method="get")
+    assert status["type"] == "searchset"
+    assert [one.id for one in client.resources("Subscription").search(_id=made.id)] == [
+        made.id
+    ]
+    made["status"] = "off"
+    made.save()
+    made.delete()
+    with pytest.raises(ResourceNotFound):
+        client.get("Subscription", made.id)
 
 
 def test_a_reference_resolves(client):

@@ -125,6 +125,8 @@ PUBLIC = {
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/.well-known/smart-configuration",
+    "/oauth/authorize",
+    "/oauth/callback",
     "/oauth/token",
     "/oauth/introspect",
     "/oauth/revoke",

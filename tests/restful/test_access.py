@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from hub.smart import clients
 from tests.restful.build import (
     CENTRE,
     HOSPITAL,
@@ -19,6 +20,7 @@ from tests.restful.build import (
     refusal,
     submit,
 )
+from tests.smart.build import ASSERTION_TYPE, assertion, ec_key
 
 # Every route of the API but /metadata, with a body where one is needed.
 ROUTES = [
@@ -26,6 +28,7 @@ ROUTES = [
     ("POST", "/"),
     ("POST", "/HealthcareService/$route"),
     ("GET", "/EpisodeOfCare/x/$explain-access"),
+    ("GET", "/Patient/x/$disclosures"),
     ("POST", "/Patient/_search"),
     ("GET", "/Patient/x/_history/1"),
     ("GET", "/Patient/x/_history"),
@@ -48,7 +51,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_RS7_without_a_token_every_route_is_401(hub, method, path):
+def test_RS1_RS7_without_a_token_every_route_is_401(hub, method, path):
     url = path if path.startswith("/intake") else f"/fhir/R4{path}"
     answer = hub.http.request(method, url, content=b"{}")
     assert answer.status_code == 401
@@ -85,6 +88,30 @@ def test_RS6_two_authorization_headers_are_refused(hub, source):
     assert refusal(answer) == (400, "HUB-AUTH-004")
 
 
+def test_R1_R5_a_token_stops_at_the_next_call_of_the_api(hub):
+    for stop in (_revoke, _disable):
+        caller = a_caller(hub, HOSPITAL)
+        assert caller.get("/Patient").status_code == 200
+        stop(hub, caller)
+        assert refusal(caller.get("/Patient")) == (401, "HUB-AUTH-002")
+
+
+def _revoke(hub, caller):
+    form = {
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion(
+            caller.client_id, ec_key(), hub.settings.token_url
+        ),
+        "token": caller.token,
+    }
+    assert hub.http.post("/oauth/revoke", data=form).status_code == 200
+
+
+def _disable(hub, caller):
+    with hub.database.transaction() as session:
+        clients.disable(session, caller.client_id)
+
+
 BODY = json.dumps(a_patient(id="x")).encode()
 PATCH = {"Content-Type": "application/json-patch+json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -113,6 +140,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
         ("GET", "/AuditEvent", b"", {}),
         ("GET", "/AuditEvent/x", b"", {}),
         ("GET", "/EpisodeOfCare/x/$explain-access", b"", {}),
+        ("GET", "/Patient/x/$disclosures", b"", {}),
         ("POST", "/intake/yoshiki1", b"", {}),
     ],
 )
@@ -226,6 +254,7 @@ def _requests(caller, kind, id):
     yield caller.request("DELETE", by_condition, headers={"If-Match": "9"})
     yield caller.request("DELETE", by_condition)
     yield caller.get(f"/EpisodeOfCare/{id}/$explain-access")
+    yield caller.get(f"/Patient/{id}/$disclosures")
 
 
 def _seen(answer, id):

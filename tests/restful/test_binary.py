@@ -80,7 +80,7 @@ def test_AB23_content_is_an_attachment_and_never_shown(hospital, made):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "private, no-store"
         assert answer.headers["Content-Security-Policy"] == (
-            "default-src 'none'; sandbox"
+            "default-src 'none'; frame-ancestors 'none'; sandbox"
         )
 
 

@@ -52,6 +52,39 @@ def _head(url, **request):
 
 
 @pytest.mark.parametrize("kind", ["transaction", "batch"])
+def test_F13_entries_search_a_compartment_and_several_types(source, stranger, kind):
+    made = submit(source)
+    patient, order = made["Patient"], made["ServiceRequest"]
+    urls = (
+        f"{patient}/ServiceRequest?status=active",
+        f"{patient}/*?_type=ServiceRequest,Consent",
+        f"?_type=Patient,ServiceRequest&_id={patient.split('/')[1]}",
+    )
+    bundle = a_bundle(*(get(url) for url in urls), type=kind)
+    answered = [one["resource"] for one in _entries(source.post("", bundle))]
+    for url, found in zip(urls, answered, strict=True):
+        alone = source.get(f"/{url}").json()
+        assert {**found, "link": None} == {**alone, "link": None}, url
+        assert found["link"][0] == alone["link"][0]
+    assert [one["resource"]["id"] for one in answered[0]["entry"]] == [
+        order.split("/")[1]
+    ]
+    hidden = [one["resource"] for one in _entries(stranger.post("", bundle))]
+    assert [one["total"] for one in hidden] == [0, 0, 0]
+
+
+def test_RS8_a_search_in_a_bundle_needs_the_scope_of_its_type(hub, source):
+    patient = submit(source)["Patient"]
+    narrow = a_caller(hub, HOSPITAL, scopes="system/Patient.rs")
+    wider = a_bundle(
+        get(f"{patient}/ServiceRequest"), get("?_type=Patient,Task"), type="batch"
+    )
+    assert _codes(narrow.post("", wider)) == ["403", "403"]
+    for entry in wider["entry"]:
+        assert refusal(narrow.post("", a_bundle(entry))) == (403, "HUB-AUTH-003")
+
+
+@pytest.mark.parametrize("kind", ["transaction", "batch"])
 def test_F13_entries_read_versions_histories_and_parts(source, kind):
     made = submit(source)
     path = made["ServiceRequest"]

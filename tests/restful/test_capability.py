@@ -250,7 +250,15 @@ def test_D13_each_declared_search_parameter_works(caller, statement, kind):
 
 
 def test_D13_the_logs_parameters_work(privacy, statement):
-    values = {"patient": "Patient/a", "agent": "Organization/a", "action": "R"}
+    values = {
+        "patient": "Patient/a",
+        "agent": "Organization/a",
+        "entity": "Task/a",
+        "action": "R",
+        "outcome": "0",
+        "type": "rest",
+        "subtype": "read",
+    }
     for one in _resources(statement)["AuditEvent"]["searchParam"]:
         value = values.get(one["name"], "2026")
         assert privacy.get(f"/AuditEvent?{one['name']}={value}").status_code == 200
@@ -320,6 +328,7 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
     assert declared == {
         ("HealthcareService", "route"),
         ("EpisodeOfCare", "explain-access"),
+        ("Patient", "disclosures"),
         *(("Subscription", name) for name in ("status", "events", "fire", "secret")),
     }
     asked = {
@@ -329,6 +338,7 @@ def test_D13_the_declared_operations_exist_and_no_other(caller, statement, made)
     assert caller.post("/HealthcareService/$route", asked).status_code == 200
     path = f"/EpisodeOfCare/{made['EpisodeOfCare']}/$explain-access"
     assert caller.get(path).status_code == 200
+    assert caller.get(f"/Patient/{made['Patient']}/$disclosures").status_code == 200
     made = caller.post("/Subscription", least("Subscription")).json()
     path = f"/Subscription/{made['id']}"
     for name in ("$status", "$events", "$secret"):

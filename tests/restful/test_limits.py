@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from hub.allowance import Allowance
 from hub.database import Database
 from hub.faults import is_too_slow
-from hub.restful.allowance import Allowance
 from tests.restful.build import (
     HOSPITAL,
     OTHER_HOSPITAL,

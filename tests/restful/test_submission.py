@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import json
 import uuid
 
 import pytest
@@ -207,6 +208,29 @@ def test_the_same_submission_identifier_makes_one_referral(hub, source):
     assert locations(first) == locations(second)
     assert {e["response"]["status"] for e in second.json()["entry"]} == {"200 OK"}
     assert count(hub, "case_") == cases
+
+
+def test_the_same_submission_identifier_with_another_content_is_refused(hub, source):
+    identifier = {"system": canonical.SUBMISSION_ID, "value": str(uuid.uuid4())}
+    bundle = a_referral(request={"identifier": [identifier]})
+    first = source.post("", again(bundle))
+    before = stored(hub)
+    corrected = again(bundle)
+    entry_of(corrected, "Patient")["resource"]["birthDate"] = "1980-01-01"
+    answer = source.post("", corrected)
+    assert refusal(answer) == (422, "HUB-REF-042")
+    assert "1980" not in answer.text
+    assert stored(hub) == before
+    # What was made anew from the same content is the same submission.
+    other = {"authored": "2026-11-02T09:00:00+09:00"}
+    text = json.dumps(again(bundle))
+    for url in {e["fullUrl"] for e in bundle["entry"]}:
+        text = text.replace(url, f"urn:uuid:{uuid.uuid4()}")
+    anew = json.loads(text)
+    entry_of(anew, "QuestionnaireResponse")["resource"] |= other
+    assert locations(source.post("", anew)) == locations(first)
+    assert source.post("", anew).status_code == 200
+    assert stored(hub) == before
 
 
 def test_the_same_bytes_without_any_key_make_one_referral(hub, source, stranger):

@@ -14,10 +14,14 @@ SERVER = "/.well-known/oauth-authorization-server"
 
 @pytest.mark.parametrize("path", SMART)
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/fhir+xml", "text/html", "application/json"]
+    "accept", ["*/*", "application/fhir+xml", "text/html", "application/json", ""]
 )
-def test_D1_D2_discovery_is_json_whatever_is_accepted(hub, path, accept):
-    answer = hub.http.get(path, headers={"Accept": accept})
+def test_D1_D2_D10_discovery_is_json_whatever_is_accepted(hub, path, accept):
+    request = hub.http.build_request("GET", path, headers={"Accept": accept})
+    if not accept:
+        del request.headers["Accept"]
+    assert "Authorization" not in request.headers
+    answer = hub.http.send(request)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -36,11 +40,22 @@ def test_D3_D4_the_members_have_the_right_types_and_urls(hub):
     assert document["token_endpoint"] == hub.settings.token_url
 
 
-def test_D5_D7_only_what_works_is_offered(hub):
+def test_D5_D7_D13_only_what_works_is_offered(hub):
+    """No OpenID provider is named: nobody can log in, and discovery says so."""
     document = hub.http.get(SMART[0]).json()
     assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["response_types_supported"] == []
     assert "authorization_endpoint" not in document
-    assert "code_challenge_methods_supported" not in document
+    assert "permission-user" not in document["capabilities"]
+    assert not [w for w in document["scopes_supported"] if w.startswith("user/")]
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    for path in ("authorize", "callback"):
+        answer = hub.http.get(f"/oauth/{path}?response_type=code&client_id=x")
+        assert answer.status_code == 404
+    form = hub.form(hub.register().client_id) | {"grant_type": "authorization_code"}
+    answer = hub.token(form | {"code": "x"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "unsupported_grant_type"
 
 
 def test_D6_the_listed_algorithms_are_those_accepted(hub):

@@ -23,6 +23,15 @@ def test_I1_I7_a_live_token_is_described(hub):
     assert answer.headers["pragma"] == "no-cache"
 
 
+def test_I5_without_a_launch_context_none_is_told(hub):
+    """Scopes of a launch are dropped, so no token has a patient or an encounter."""
+    client = hub.register()
+    token = hub.issue(client.client_id, "launch/patient launch system/Task.rs")
+    body = hub.introspect(client.client_id, token).json()
+    told = {"active", "scope", "client_id", "token_type", "exp", "iat"}
+    assert body.keys() == told
+
+
 def test_I2_an_unknown_token_is_inactive_and_nothing_more(hub):
     client = hub.register()
     for token in ("unknown", "x" * 43, "' OR 1=1", "\u0000", "é"):
@@ -45,9 +54,11 @@ def test_I3_an_expired_token_is_inactive(hub):
 
 def test_I4_introspection_needs_a_client(hub):
     token = hub.issue(hub.register().client_id)
-    answer = hub.http.post("/oauth/introspect", data={"token": token})
-    assert answer.status_code == 401
-    assert answer.json()["error"] == "invalid_client"
+    for headers in ({}, {"Authorization": f"Bearer {token}"}):
+        form = {"token": token}
+        answer = hub.http.post("/oauth/introspect", data=form, headers=headers)
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "invalid_client"
 
 
 def test_I4_a_registered_resource_server_sees_the_tokens_of_others(hub):
@@ -66,7 +77,7 @@ def test_a_missing_token_parameter_is_an_invalid_request(hub):
         assert answer.json()["error"] == "invalid_request"
 
 
-def test_R1_a_revoked_token_stops_at_once(hub):
+def test_I3_R1_a_revoked_token_stops_at_once(hub):
     client = hub.register()
     token = hub.issue(client.client_id)
     assert hub.whoami(f"Bearer {token}").status_code == 200

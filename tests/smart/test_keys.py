@@ -1,5 +1,8 @@
 """Keys by URL: checks T12 and T18. Answers of the key server are played by respx."""
 
+import asyncio
+import time
+
 import httpx
 import pytest
 import respx
@@ -153,6 +156,50 @@ def test_a_key_does_not_serve_another_algorithm(keys, server):
     assert keys.find(client(), "ec", "RS384") is None
     assert keys.find(client(), "rsa", "ES384") is None
     assert keys.find(client(), "rsa", "HS256") is None
+
+
+def test_T18_a_key_server_that_drips_holds_nobody_up(tmp_path, monkeypatch):
+    """The whole exchange has one deadline, however often a byte arrives."""
+    monkeypatch.setattr("hub.smart.keys.TIMEOUT", 0.3)
+
+    async def dripping(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(24):
+            part = {"type": "http.response.body", "body": b" ", "more_body": True}
+            await send(part)
+            await asyncio.sleep(0.05)
+
+    with (
+        serve(dripping) as port,
+        Fetcher(dev=True) as fetcher,
+        running_hub(tmp_path, fetcher) as hub,
+    ):
+        url = f"http://127.0.0.1:{port}/jwks"
+        slow = hub.register(jwks=None, jwks_url=url).client_id
+        began = time.monotonic()
+        assert hub.token(hub.form(slow)).status_code == 401
+        assert time.monotonic() - began < 3
+        assert hub.token(hub.form(hub.register().client_id)).status_code == 200
+
+
+def test_T13_an_address_in_the_header_is_never_asked(tmp_path):
+    asked = []
+
+    async def listener(scope, receive, send):
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with (
+        serve(listener) as port,
+        Fetcher(dev=True) as fetcher,
+        running_hub(tmp_path, fetcher) as hub,
+    ):
+        name = hub.register().client_id
+        for member in ("x5u", "jku"):
+            header = {member: f"http://127.0.0.1:{port}/{member}"}
+            assert hub.token(hub.form(name, header=header)).status_code == 401
+        assert asked == []
 
 
 def test_T12_a_foreign_jku_is_refused_without_a_connection(tmp_path):

@@ -175,6 +175,7 @@ PRESETS = {
     },
     "directory": {"rs": DIRECTORY},
     "privacy": {"rs": "AuditEvent"},
+    "admin": {"crus": "SmartClient SmartPerson"},
 }
 
 

@@ -26,6 +26,9 @@ REFUSED = {
 }
 
 
+SOURCE_MAY_DELETE = "system/ServiceRequest.d system/Subscription.d"
+
+
 def refused(answer):
     assert answer.status_code == 401
     assert answer.json() == REFUSED
@@ -118,6 +121,8 @@ def test_T5_a_json_body_is_refused_in_oauth_words(hub):
         lambda url: url + "/",
         lambda url: url.upper(),
         lambda url: url.replace("/oauth/token", ""),
+        lambda url: url.replace("127.0.0.1", "LOCALHOST"),
+        lambda url: url.replace("127.0.0.1", "127.0.0.1."),
         lambda _: None,
         lambda _: 5,
     ],
@@ -406,6 +411,13 @@ def test_T14_another_key_of_the_same_kid_is_refused(hub):
         ("launch fhirUser", None),
         ("openid system/Task.rs", "system/Task.rs"),
         ("system/Task.dus", None),
+        ("system/Task.sr", None),
+        ("system/Task.", None),
+        ("system/task.rs", None),
+        ("system/*.rs?status=requested", None),
+        ("system/Task.rs system/Task.read", "system/Task.rs system/Task.read"),
+        ("system/Task.rs patient/Task.rs", "system/Task.rs"),
+        ("system/AuditEvent.rs system/*.d", SOURCE_MAY_DELETE),
         ("system/Task.read system/Patient.rs", "system/Task.read system/Patient.rs"),
         ("system/Task.cruds", "system/Task.crus"),
         ("system/Task.write", "system/Task.cu"),
@@ -491,14 +503,22 @@ def test_T20_oversize_requests_are_refused_and_others_served(hub):
     assert hub.token(huge).json()["error"] == "invalid_request"
     many = hub.form(client.client_id, scope="system/Task.rs " * 10_000)
     assert hub.token(many).json()["error"] == "invalid_request"
+
+
+def test_T20_a_flood_of_bad_assertions_leaves_others_served(hub):
+    client = hub.register()
     bad = [hub.form(client.client_id, exp=1) for _ in range(100)]
+    waited = []
     with ThreadPoolExecutor(20) as pool:
         running = [pool.submit(hub.token, form) for form in bad]
-        began = time.monotonic()
-        assert hub.token(hub.form(client.client_id)).status_code == 200
-        waited = time.monotonic() - began
+        for _ in range(20):
+            good = hub.form(client.client_id)
+            began = time.monotonic()
+            assert hub.token(good).status_code == 200
+            waited.append(time.monotonic() - began)
         assert all(refused(future.result()) for future in running)
-    assert waited < 30  # not behind the flood; generous for a machine under load
+    # The 19th of 20 is p95. Generous: the machine may be doing something else too.
+    assert sorted(waited)[-2] < 5
 
 
 def test_T20_an_assertion_nested_deeply_or_with_doubled_keys_is_refused(hub):

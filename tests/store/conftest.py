@@ -15,6 +15,10 @@ from sqlalchemy.engine import make_url
 from hub.database import Database, metadata
 from hub.fhir.json import Resource
 from hub.fhir.search import parse
+from hub.sealing import keep
+from hub.sealing.keys import content_keys
+from hub.sealing.tables import content_key, sealed_content
+from hub.settings import Settings
 from hub.store import resources, tables
 from hub.store.parameters import declared
 from hub.store.search import search
@@ -43,8 +47,15 @@ def opened(kind: str, folder: Path) -> Iterator[Database]:
         database = Database(url)
         metadata.create_all(
             database.engine,
-            tables=[tables.resource, tables.resource_version, *tables.INDEXES],
+            tables=[
+                tables.resource,
+                tables.resource_version,
+                *tables.INDEXES,
+                sealed_content,
+                content_key,
+            ],
         )
+        keep(database, content_keys(Settings(dev=True, state=folder)))
         yield database
         database.close()
 
