@@ -9,7 +9,7 @@ those of the act, so that nothing is left out of the comparison but the server's
 from typing import Any
 
 import pytest
-from sqlalchemy import true
+from sqlalchemy import and_, true
 
 from hub.disclosure import grants
 from hub.restful import (
@@ -67,6 +67,10 @@ def _conditions_of_all(rows, types, criteria, visible, old=conditions):
     return old(rows, types, criteria, hub_sees_all)
 
 
+def _gives_of_any_class(given, _member, organisation, moment):
+    return and_(given.c.organisation == organisation, grants._open(given, moment))
+
+
 # Defences taken away, one at a time: (where, name, what stands there instead).
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "read": [(visible, "visible_to", _see_all)],
@@ -79,10 +83,7 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "total": [(store_search, "_total", _total_of_all)],
     "include": [(store_search, "included", _included_of_all)],
     "chain": [(store_search, "conditions", _conditions_of_all)],
-    "class": [
-        (grants, "_COVERED", true()),
-        (grants, "_set", lambda rows, _types, values: grants._predicate(rows, values)),
-    ],
+    "class": [(grants, "gives", _gives_of_any_class)],
     "closed grant": [(grants, "_open", lambda _given, _moment: true())],
 }
 
