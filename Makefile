@@ -7,7 +7,8 @@ T ?= tests
 ARGS ?=
 
 .PHONY: help install run-time serve work demo migrate fix lint types imports test \
-	bench bench-scale bench-audit races races-audit coverage definitions swagger fuzz twin check
+	bench bench-scale bench-audit races races-audit coverage definitions swagger fuzz \
+	twin timing mutate check
 
 help:  ## この一覧 / this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -101,6 +102,12 @@ fuzz: install  ## ファズテスト / ten minutes of schemathesis, then atheris
 
 twin: install  ## 二つの世界の比較、200シード / twin worlds, 200 seeds (ARGS="seeds rounds first database")
 	@tests/with-postgres $(BIN)/python -m tests.oracles $(ARGS)
+
+timing: install  ## 隠れたものと無いものの応答時間 / timing of hidden against absent (ARGS=samples)
+	@$(BIN)/python -m tests.abuse $(ARGS)
+
+mutate: install  ## 変異テスト（consent・disclosure・smart）/ mutation testing (ARGS="group ...")
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 check: lint types imports  ## すべて（CI）/ everything, as CI runs it
 	@TSUNAGI_POSTGRES=required TSUNAGI_CLIENTS=required $(MAKE) --no-print-directory test

@@ -1,7 +1,7 @@
 """create_app(settings): the routers and the error handlers, nothing else."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from hub import audit, sealing
 from hub.allowance import Allowance
@@ -29,6 +29,7 @@ from hub.restful import answers
 from hub.restful.call import read_call
 from hub.restful.formats import rendered
 from hub.restful.hub import Hub
+from hub.restful.routes import FhirRoute
 from hub.restful.routes import routes as fhir_routes
 from hub.restful.served import searchable
 from hub.sealing.body import is_readable
@@ -85,7 +86,28 @@ def create_app(
     app.router.routes.extend(_own_routes(database, measured, is_sealing))
     app.router.routes.extend(fhir_routes(hub))
     app.router.routes.extend(openapi_routes(hub, lambda: app.router.routes))
+    require_policy(app.router.routes)
     return app
+
+
+# Who asks for these needs no token: nothing behind them is about a case.
+OPEN = (
+    *("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{asset}"),
+    *("/fhir/R4/metadata", "/fhir/R4/.well-known/", "/.well-known/", "/oauth/"),
+)
+
+
+def require_policy(routes: Iterable[BaseRoute]) -> None:
+    """Refuse to start with a route that is neither open nor answered to an Actor.
+
+    LookupError names it (security.md AB35): only `hub.restful.routes` authenticates.
+    """
+    for route in routes:
+        path = str(getattr(route, "path", route))
+        is_open = any(path == o or (o[-1] == "/" and path.startswith(o)) for o in OPEN)
+        made_in = getattr(getattr(route, "endpoint", None), "__module__", "")
+        if not is_open and made_in != FhirRoute.__module__:
+            raise LookupError(f"the route {path} has no policy")
 
 
 def make_hub(

@@ -2,10 +2,11 @@
 
 import json
 import logging
+import re
 import sys
 import traceback
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -21,7 +22,7 @@ def set_up(*, dev: bool) -> None:
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_without_values)
         if dev
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer(serializer=_line)
     )
     structlog.configure(
         processors=[
@@ -35,6 +36,16 @@ def set_up(*, dev: bool) -> None:
     )
 
 
+def _line(told: Any, **more: Any) -> str:
+    """JSON of one line and no more, for whatever takes it apart (AB21).
+
+    JSON itself lets pass what ends a line elsewhere, or begins a terminal's command.
+    """
+    text = json.dumps(told, ensure_ascii=False, **more)
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _Failure = (
     tuple[type[BaseException], BaseException, TracebackType | None]
     | tuple[None, None, None]
@@ -70,4 +81,4 @@ class _Lines(_Plain):
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        return _line(told)

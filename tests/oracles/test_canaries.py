@@ -389,7 +389,7 @@ def _break(made: Run, callers: dict[str, Caller]) -> None:
 
     with pytest.MonkeyPatch.context() as breaking:
         breaking.setattr(search, "search_store", broken)
-        breaking.setattr(read, "require_visible", broken)
+        breaking.setattr(read, "read_and_record", broken)
         breaking.setattr(history, "require_visible", broken)
         for path in ("/Patient?gender=male", "/Patient/x", "/Patient/x/_history"):
             answer = caller.get(path)

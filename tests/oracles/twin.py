@@ -31,9 +31,14 @@ class Report:
         self.statuses += other.statuses
 
 
-def compare(urls: Sequence[str], folder: Path, seed: int, rounds: int) -> Report:
-    """One seed: two hubs over these databases, `rounds` requests and their pages."""
-    with twins(urls, folder, seed) as made:
+def compare(
+    urls: Sequence[str], folder: Path, seed: int, rounds: int, *, alike: bool = False
+) -> Report:
+    """One seed: two hubs over these databases, `rounds` requests and their pages.
+
+    With `alike` nothing is hidden, and only the databases differ.
+    """
+    with twins(urls, folder, seed, alike=alike) as made:
         report = Report()
         source = Asking(made, lambda key: _own(made, key))
         for asked in islice(source.requests(), rounds):

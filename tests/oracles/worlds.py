@@ -98,6 +98,7 @@ class Twins:
     random: random.Random
     asker: str
     steps: int = 0
+    alike: bool = False  # nothing is hidden: both are told everything
     hidden: list[tuple[str, str]] = field(default_factory=list)
     shared: list[tuple[str, str]] = field(default_factory=list)
 
@@ -112,8 +113,9 @@ class Twins:
     def aside(self, act: Callable[[World], object]) -> None:
         """One act that only the fuller world knows of."""
         self.steps += 1
-        self.clock.step(f"hidden-{self.steps}")
-        act(self.fuller)
+        for world in (self.plain, self.fuller) if self.alike else (self.fuller,):
+            self.clock.step(f"hidden-{self.steps}")
+            act(world)
 
     def ask(
         self, method: str, path: str, headers: dict[str, str], body: bytes
@@ -148,8 +150,13 @@ def asking(world: World, asker: str) -> Caller:
 
 
 @contextmanager
-def twins(urls: Sequence[str], folder: Path, seed: int) -> Iterator[Twins]:
-    """Two hubs over migrated, empty databases, filled by the seed."""
+def twins(
+    urls: Sequence[str], folder: Path, seed: int, *, alike: bool = False
+) -> Iterator[Twins]:
+    """Two hubs over migrated, empty databases, filled by the seed.
+
+    With `alike` both know everything, and only the databases differ.
+    """
     with ExitStack() as stack:
         clock = stack.enter_context(fixed())
         worlds = []
@@ -164,13 +171,17 @@ def twins(urls: Sequence[str], folder: Path, seed: int) -> Iterator[Twins]:
             )
             worlds.append(World(stack.enter_context(running)))
         asker, plain, fuller = ASKERS[seed % len(ASKERS)], *worlds
-        made = Twins(plain, fuller, clock, random.Random(seed), asker)
+        made = Twins(plain, fuller, clock, random.Random(seed), asker, alike=alike)
         for world in worlds:
             # All who act in both worlds, before one of them is met in one world alone.
             clock.step("callers")
             asking(world, made.asker)
             world.caller(HOSPITAL, "source")
             world.caller(CENTRE, "recipient")
+            if alike:
+                for source in (OTHER, THIRD):
+                    world.caller(source, "source")
+                world.caller(NEXT, "recipient")
         fill(made)
         yield made
 
