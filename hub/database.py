@@ -197,6 +197,7 @@ def make_engine(
             max_overflow=10,
             hide_parameters=True,  # an error must not tell what was to be stored
         )
+        event.listen(engine, "connect", _plan_for_many)
         event.listen(engine, "checkin", _remember_use)
         event.listen(engine, "checkout", _ping_after_rest)
         if seconds:
@@ -379,6 +380,17 @@ def _is_plain(table: Table) -> bool:
         and c.default is None
         for c in table.c
     )
+
+
+def _plan_for_many(connection: Any, _record: object) -> None:
+    """Each statement on one processor, without compiling it first.
+
+    Many callers ask at once, each for little: helpers of one would only take the
+    processors from the others.
+    """
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _remember_use(_connection: Any, record: Any) -> None:

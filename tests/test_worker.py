@@ -284,20 +284,20 @@ def test_Q8_a_gone_endpoint_is_reported_once_and_not_tried_again(post):
 
 
 def test_Q9_a_poison_message_is_buried_and_the_others_go_on(post):
-    poison = post.box.add("c1", body=b"poison")
-    behind = post.box.add("c1", body=b"behind")
-    other = post.box.add("c2", body=b"other")
-    post.receiver.fails["poison"] = DeliveryError("http-422", retry=False)
+    poison = post.box.add("c1", body=b"{poison}")
+    behind = post.box.add("c1", body=b"{behind}")
+    other = post.box.add("c2", body=b"{other}")
+    post.receiver.fails["{poison}"] = DeliveryError("http-422", retry=False)
     post.deliver()
     assert {m.id for m in post.receiver.got} == {other, behind}
     assert post.box.status(poison) == "dead"
 
 
 def test_Q9_a_connector_that_breaks_on_a_message_does_not_stop_the_worker(post):
-    poison = post.box.add("c1", body=b"poison")
-    other = post.box.add("c2", body=b"other")
+    poison = post.box.add("c1", body=b"{poison}")
+    other = post.box.add("c2", body=b"{other}")
     secret = "山田花子"
-    post.receiver.fails["poison"] = RuntimeError(secret)
+    post.receiver.fails["{poison}"] = RuntimeError(secret)
     with capture_logs() as logs:
         post.deliver()
     assert [m.id for m in post.receiver.got] == [other]

@@ -36,7 +36,8 @@ def check_reference(walk: "Walk", item: Object, one: Property, path: "Path") -> 
             walk.add("HUB-VAL-069", (path, "type", None))
             return
         found = named
-    if one.targets is not None and found is not None and found not in one.targets:
+    # A target whose type is no text is told of where it stands.
+    if one.targets is not None and type(found) is str and found not in one.targets:
         walk.add("HUB-VAL-061", path, targets="、".join(sorted(one.targets)))
 
 

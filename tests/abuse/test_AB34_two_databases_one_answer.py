@@ -33,6 +33,7 @@ ODD = (
     *("name=100%25", "name=a_b", "name=a%5Cb", "name:contains=%25", "name:contains=_"),
     *(
         "name:contains=%5C",
+        "name:contains=%5C%5C",
         "name:exact=100%25",
         "name:exact=Ａｂｃ",
         "name=ab",
@@ -74,7 +75,9 @@ def test_AB34_signs_of_like_and_collation_are_letters_like_any_other(urls, tmp_p
         assert found["name=100%25"] == 1
         assert found["name:contains=%25"] == 1
         assert found["name:contains=_"] == 1
-        assert found["name:contains=%5C"] == 1
+        # R4 §3.1.1.4.4: a backslash is written as two; one alone escapes nothing.
+        assert found["name:contains=%5C%5C"] == 1
+        assert found["name:contains=%5C"] is None
         assert found["name=%00"] is None
 
 

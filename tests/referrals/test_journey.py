@@ -33,8 +33,9 @@ def test_a_referral_with_a_consent_reaches_the_centre(hub, centre, givers):
     assert child["owner"]["reference"] == f"HealthcareService/{CENTRE}"
     assert child["groupIdentifier"] == referral.parent()["groupIdentifier"]
     assert child["focus"]["reference"] == f"ServiceRequest/{referral.service_request}"
-    found = centre.search(f"/Task?owner=HealthcareService/{CENTRE}&_count=100")
-    assert child["id"] in {task["id"] for task in found}
+    number = child["groupIdentifier"]["value"]
+    query = f"owner=HealthcareService/{CENTRE}&group-identifier={number}"
+    assert [task["id"] for task in centre.search(f"/Task?{query}")] == [child["id"]]
 
 
 def test_the_whole_way_to_the_end(hub, centre):

@@ -45,6 +45,12 @@ def test_the_type_of_the_entry_a_urn_meets_is_checked():
     assert found(bundle) == [("HUB-VAL-061", "Bundle.entry[1].resource.subject")]
 
 
+def test_an_entry_whose_type_is_no_text_is_told_of_once_and_never_an_error():
+    bundle = a_transaction()
+    bundle["entry"][0]["resource"]["resourceType"] = ["Patient"]
+    assert {path for _, path in found(bundle)} == {"Bundle.entry[0].resource"}
+
+
 def test_a_urn_inside_an_extension_is_checked_like_any_other():
     extension = {"url": "https://x.example/e", "valueReference": {"reference": url(9)}}
     bundle = a_transaction()
