@@ -35,7 +35,8 @@ __all__ = ["FetchError", "Fetcher", "Response"]
 _MAX_BYTES = 1_000_000
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
-_OWN_HEADERS = frozenset(
+# Hop by hop, framing, and what the client itself says.
+OWN_HEADERS = frozenset(
     {
         "host",
         "content-length",
@@ -180,7 +181,7 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         if (
             not _HEADER_NAME.fullmatch(name)
             or not _HEADER_VALUE.fullmatch(value)
-            or name.lower() in _OWN_HEADERS
+            or name.lower() in OWN_HEADERS
         ):
             raise FetchError("header")
     return dict(headers)

@@ -3,25 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from hub.delivery.fetch import OWN_HEADERS
 from hub.fhir.outcome import Issue, issue
 
 MASK = "********"
 MOST = 20
 _LONGEST = 4096  # characters of one header
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e][\x20-\x7e]*)")
-# Hop by hop, framing, and what the hub itself says.
-_FORBIDDEN = frozenset(
+# What the request itself says, and what the hub says in it.
+_FORBIDDEN = OWN_HEADERS | frozenset(
     [
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "upgrade",
-        "te",
-        "trailer",
-        "expect",
-        "accept-encoding",
-        "proxy-authorization",
         "keep-alive",
         "content-type",
         "content-encoding",
